@@ -1,0 +1,36 @@
+"""The questions every channel has to answer.
+
+Subclass :class:`ChannelConformance` in a package's own tests, give it the few methods of
+:class:`Subject`, and pytest asks all of them.
+"""
+
+import pytest
+
+# Before the imports: an assertion in a library only explains itself when pytest rewrote it.
+pytest.register_assert_rewrite(
+    "channel_kit.conformance.inbound_questions",
+    "channel_kit.conformance.outbound_questions",
+    "channel_kit.conformance.package_questions",
+    "channel_kit.conformance.failure_questions",
+)
+
+from channel_kit.conformance.platform import (  # noqa: E402
+    Answer,
+    Call,
+    Fault,
+    ScriptedPlatform,
+)
+from channel_kit.conformance.subject import Sample, Sent, Subject  # noqa: E402
+from channel_kit.conformance.suite import ChannelConformance, xfail  # noqa: E402
+
+__all__ = [
+    "Answer",
+    "Call",
+    "ChannelConformance",
+    "Fault",
+    "Sample",
+    "ScriptedPlatform",
+    "Sent",
+    "Subject",
+    "xfail",
+]

@@ -1,0 +1,169 @@
+"""What a channel's own tests tell the suite about its platform."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict
+
+from channel_kit.conformance.platform import (
+    DEFAULT_ANSWERS,
+    Answer,
+    Call,
+    Fault,
+    ScriptedPlatform,
+)
+from channel_kit.contract import Channel, InboundEvent, Reply, WebhookRequest
+
+NOWHERE: Final = "http://127.0.0.1:9"
+RECEIVED_AT: Final = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
+
+
+class Sample(BaseModel):
+    """A recorded request: ``samples/<what it is>.json``.
+
+    ``body`` is the JSON that the platform sends, or a string for a platform that sends something
+    else. ``expected`` has, for each event that ``parse`` must give, the fields that matter.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    about: str
+    headers: dict[str, str] = {}
+    body: dict[str, Any] | str
+    expected: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A reply as the platform understood it.
+
+    ``thread`` is named as ``parse`` names it. ``key`` is the idempotency key, for a platform that
+    knows one.
+    """
+
+    thread: str
+    text: str
+    key: str | None = None
+
+
+class Subject(ABC):
+    """A channel and its platform, as the questions see them.
+
+    A subclass gives two class attributes and five methods; it changes :meth:`answer` when its
+    platform shows faults in another way than by plain HTTP status.
+    """
+
+    channel: ClassVar[type[Channel]]
+    samples: ClassVar[Path]
+    signature_window_seconds: ClassVar[float] = 300
+
+    @abstractmethod
+    def config(self, platform_url: str) -> dict[str, Any]:
+        """Return one tenant's complete settings, the same at every call, for a platform there."""
+
+    @abstractmethod
+    def other_config(self, platform_url: str) -> dict[str, Any]:
+        """Return another tenant's settings: every secret differs."""
+
+    @abstractmethod
+    def secrets(self) -> Sequence[str]:
+        """Return the strings in :meth:`config` that must never be shown."""
+
+    @abstractmethod
+    def request(
+        self,
+        config: Mapping[str, Any],
+        body: bytes,
+        *,
+        headers: Mapping[str, str],
+        delivery: str,
+        at: datetime,
+    ) -> WebhookRequest:
+        """Return the request that the platform makes, at ``at``, for the tenant of ``config``.
+
+        ``delivery`` names the delivery: a platform that tries again sends the same one.
+        """
+
+    @abstractmethod
+    def message(self, text: str) -> bytes:
+        """Return the body of an ordinary message in which somebody wrote ``text``."""
+
+    @abstractmethod
+    def read_call(self, call: Call) -> Sent:
+        """Return the reply that ``call`` gave to the platform."""
+
+    def answer(self, fault: Fault) -> Answer:
+        """Return how the platform answers under ``fault``."""
+        return DEFAULT_ANSWERS.get(fault, Answer())
+
+    # What follows is for the questions.
+
+    def connect(self, platform_url: str = NOWHERE, http: object = None) -> Channel:
+        """Return the channel, connected with the first tenant's settings."""
+        config = self.channel.Config.model_validate(self.config(platform_url))
+        return self.channel(config, http)
+
+    @asynccontextmanager
+    async def platform(
+        self, fault: Fault = Fault.NONE
+    ) -> AsyncIterator[tuple[ScriptedPlatform, Channel]]:
+        """Run the platform with one fault, and the channel connected to it."""
+        async with (
+            ScriptedPlatform(fault, self.answer(fault)) as platform,
+            aiohttp.ClientSession() as http,
+        ):
+            yield platform, self.connect(platform.url, http)
+
+    def genuine(
+        self,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        delivery: str = "delivery-1",
+        at: datetime = RECEIVED_AT,
+    ) -> WebhookRequest:
+        """Return a request that the platform really made for the first tenant."""
+        return self.request(
+            self.config(NOWHERE),
+            self.message("Hello") if body is None else body,
+            headers=headers or {},
+            delivery=delivery,
+            at=at,
+        )
+
+    def recorded(self) -> dict[str, tuple[Sample, WebhookRequest]]:
+        """Return every sample with its request, by file name."""
+        found: dict[str, tuple[Sample, WebhookRequest]] = {}
+        for path in sorted(self.samples.glob("*.json")):
+            sample = Sample.model_validate_json(path.read_bytes())
+            body = sample.body if isinstance(sample.body, str) else json.dumps(sample.body)
+            request = self.genuine(body.encode(), headers=sample.headers, delivery=path.stem)
+            found[path.name] = (sample, request)
+        assert found, f"there are no samples in {self.samples}"
+        return found
+
+    def hello(self) -> InboundEvent:
+        """Return the event of an ordinary message."""
+        (event,) = self.connect().parse(self.genuine())
+        return event
+
+    def reply(self, text: str = "Good morning!", **fields: Any) -> Reply:
+        """Return a reply to :meth:`hello`."""
+        event = self.hello()
+        given: dict[str, Any] = {
+            "id": str(uuid.uuid4()),
+            "thread": event.thread,
+            "text": text,
+            "in_reply_to": (event.external_id,),
+        }
+        return Reply.model_validate(given | fields)

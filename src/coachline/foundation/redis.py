@@ -1,0 +1,47 @@
+"""The one home of Redis (or Valkey): counters, caches, live fan-out. Never the truth."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from coachline.foundation.errors import SettingsInvalid
+from coachline.foundation.ids import TenantId
+
+_TIMEOUT_SECONDS = 1.0
+
+REDIS_FAILURES = (RedisError, OSError, TimeoutError)
+"""What a call may raise while Redis is away; callers go on without it."""
+
+
+def open_redis(url: str) -> Redis:
+    """A client for ``redis://``, ``rediss://`` or ``unix://``; it connects at the first call.
+
+    Answers are text. A failed call is not repeated: losing Redis costs speed only, so its callers
+    fall back at once. The caller closes it with ``aclose()``.
+
+    Raises:
+        SettingsInvalid: the URL is not one of Redis; it is not shown, since it may hold a password.
+    """
+    try:
+        return Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError:
+        raise SettingsInvalid(
+            "COACHLINE_REDIS_URL must begin with redis://, rediss:// or unix://."
+        ) from None
+
+
+def tenant_key(tenant_id: TenantId, *parts: str) -> str:
+    """``t:{tenant_id}:part:part``: every key begins with its tenant, so none is shared."""
+    return ":".join(("t", str(tenant_id), *parts))
+
+
+__all__ = ["REDIS_FAILURES", "Redis", "open_redis", "tenant_key"]

@@ -1,0 +1,67 @@
+"""Vectors for texts, in batches, checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from coachline.foundation.ids import TenantId
+from coachline.inference.breaker import CircuitBreaker
+from coachline.inference.chat import ModelServer
+from coachline.inference.errors import EmbeddingsUnavailable, ModelBusy, ModelError, ModelFailed
+from coachline.inference.fairness import FairQueue
+
+_BATCH = 64
+
+
+class Embedder:
+    """Makes embeddings with one model, through the same queue as answers where the server is one.
+
+    Attributes:
+        model: the model's name; vectors of different models must never be compared.
+    """
+
+    def __init__(
+        self, server: ModelServer, queue: FairQueue, breaker: CircuitBreaker, *, model: str
+    ) -> None:
+        self.model = model
+        self._server = server
+        self._queue = queue
+        self._breaker = breaker
+
+    async def embed(
+        self, tenant_id: TenantId, texts: Sequence[str], *, background: bool = False
+    ) -> list[list[float]]:
+        """One vector per text, in their order, all of one length, every number finite.
+
+        Each batch of 64 takes its own turn in the queue.
+
+        Raises:
+            EmbeddingsUnavailable: the server failed, is too busy, or sent unusable vectors.
+        """
+        vectors: list[list[float]] = []
+        for at in range(0, len(texts), _BATCH):
+            batch = texts[at : at + _BATCH]
+            try:
+                async with self._queue.slot(tenant_id, background=background):
+                    with self._breaker.attempt(self.model):
+                        found = await self._server.embed(self.model, batch)
+                        _check(found, len(batch), vectors or found)
+            except (ModelError, ModelBusy) as error:
+                raise EmbeddingsUnavailable(
+                    f"No embeddings from model {self.model!r}: {error.message}",
+                    retry_after_seconds=error.retry_after_seconds,
+                ) from error
+            vectors += found
+        return vectors
+
+
+def _check(vectors: list[list[float]], count: int, like: list[list[float]]) -> None:
+    if len(vectors) != count:
+        raise ModelFailed(f"{len(vectors)} embeddings came for {count} texts.")
+    size = len(like[0])
+    if size == 0 or any(len(vector) != size for vector in vectors):
+        raise ModelFailed("The embeddings are not all of one length.")
+    # The sum is finite only if every number is.
+    if not all(math.isfinite(sum(vector)) for vector in vectors):
+        raise ModelFailed("An embedding holds a number that is not finite.")

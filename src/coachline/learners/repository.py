@@ -1,0 +1,134 @@
+"""SQL of the learners room. Every statement runs in the caller's transaction for one tenant."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import literal, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from coachline.foundation.database import TenantSession
+from coachline.foundation.ids import ConnectionId, IdentityId, LearnerId, new_id
+from coachline.learners.profile import Identity, Learner, LearnerChanges, LearnerFilter
+from coachline.learners.tables import IdentityRow, LearnerRow
+
+
+class LearnerRepository:
+    """Reads and writes learners and identities."""
+
+    async def find_identity(
+        self, session: TenantSession, connection_id: ConnectionId, sender: str
+    ) -> Identity | None:
+        """The identity of a sender, if it has written before."""
+        found = await session.execute(
+            select(IdentityRow.id, IdentityRow.learner_id).where(
+                IdentityRow.tenant_id == session.tenant_id,
+                IdentityRow.connection_id == connection_id,
+                IdentityRow.sender == sender,
+            )
+        )
+        row = found.one_or_none()
+        return None if row is None else _identity(row.id, row.learner_id)
+
+    async def add_identity(
+        self,
+        session: TenantSession,
+        *,
+        connection_id: ConnectionId,
+        sender: str,
+        name: str | None,
+        time_zone: str,
+        language: str,
+    ) -> Identity | None:
+        """Add a sender with a new learner, or None when another transaction just did.
+
+        One statement: the foreign key is checked at its end, so the identity can be tried first
+        and a lost race leaves no learner without one.
+        """
+        identity_id, learner_id, tenant_id = new_id(), new_id(), session.tenant_id
+        identity = (
+            insert(IdentityRow)
+            .values(
+                tenant_id=tenant_id,
+                id=identity_id,
+                connection_id=connection_id,
+                sender=sender,
+                learner_id=learner_id,
+            )
+            .on_conflict_do_nothing(index_elements=["tenant_id", "connection_id", "sender"])
+            .returning(IdentityRow.tenant_id, IdentityRow.learner_id)
+            .cte("added_identity")
+        )
+        added = await session.execute(
+            insert(LearnerRow)
+            .from_select(
+                ["tenant_id", "id", "name", "time_zone", "language"],
+                select(
+                    identity.c.tenant_id,
+                    identity.c.learner_id,
+                    literal(name, LearnerRow.name.type),
+                    literal(time_zone, LearnerRow.time_zone.type),
+                    literal(language, LearnerRow.language.type),
+                ),
+            )
+            .returning(LearnerRow.id)
+        )
+        return None if added.one_or_none() is None else _identity(identity_id, learner_id)
+
+    async def find(self, session: TenantSession, learner_id: LearnerId) -> Learner | None:
+        """The learner with this id, if it is one of the tenant's."""
+        row = await session.get(LearnerRow, (session.tenant_id, learner_id))
+        return None if row is None else _learner(row)
+
+    async def list(
+        self,
+        session: TenantSession,
+        which: LearnerFilter,
+        *,
+        before: LearnerId | None,
+        limit: int,
+    ) -> list[Learner]:
+        """The newest ``limit`` learners older than ``before``, newest first."""
+        query = select(LearnerRow).where(LearnerRow.tenant_id == session.tenant_id)
+        if which.connection_id is not None:
+            query = query.where(
+                LearnerRow.id.in_(
+                    select(IdentityRow.learner_id).where(
+                        IdentityRow.tenant_id == session.tenant_id,
+                        IdentityRow.connection_id == which.connection_id,
+                    )
+                )
+            )
+        if which.name is not None:
+            query = query.where(LearnerRow.name.icontains(which.name, autoescape=True))
+        if before is not None:
+            query = query.where(LearnerRow.id < before)
+        rows = await session.scalars(query.order_by(LearnerRow.id.desc()).limit(limit))
+        return [_learner(row) for row in rows]
+
+    async def save(
+        self, session: TenantSession, learner_id: LearnerId, changes: LearnerChanges
+    ) -> Learner | None:
+        """Change a learner; None when there is no such one."""
+        row = await session.scalar(
+            update(LearnerRow)
+            .where(LearnerRow.tenant_id == session.tenant_id, LearnerRow.id == learner_id)
+            .values(**changes)
+            .returning(LearnerRow)
+        )
+        return None if row is None else _learner(row)
+
+
+def _identity(identity_id: UUID, learner_id: UUID) -> Identity:
+    return Identity(IdentityId(identity_id), LearnerId(learner_id))
+
+
+def _learner(row: LearnerRow) -> Learner:
+    return Learner(
+        id=LearnerId(row.id),
+        name=row.name,
+        time_zone=row.time_zone,
+        language=row.language,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

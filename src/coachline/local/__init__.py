@@ -1,0 +1,21 @@
+"""The embedded servers: what `coachline up` starts where no external server is named."""
+
+from coachline.local.catalogue import CHAT_MODEL, EMBED_MODEL
+from coachline.local.errors import HomeInUse, LocalServerError
+from coachline.local.home import Home, HomeSecrets
+from coachline.local.model_process import ModelProcess
+from coachline.local.postgres import PostgresServer, ensure_database
+from coachline.local.valkey import ValkeyServer
+
+__all__ = [
+    "CHAT_MODEL",
+    "EMBED_MODEL",
+    "Home",
+    "HomeInUse",
+    "HomeSecrets",
+    "LocalServerError",
+    "ModelProcess",
+    "PostgresServer",
+    "ValkeyServer",
+    "ensure_database",
+]

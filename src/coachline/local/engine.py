@@ -1,0 +1,231 @@
+"""Text generation: llama.cpp in this process, cancellable, with a bounded queue in front."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xllamacpp
+
+from coachline.local.schemas import Message, Options
+
+# One step of a prompt. Between steps other answers go on and a cancelled one is given up, so a
+# small step is polite; far smaller ones waste time.
+BATCH_TOKENS = 128
+
+Schema = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some text of an answer."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an answer ended and what it cost.
+
+    Attributes:
+        reason: ``stop`` (the model or a stop text ended it) or ``length`` (a limit did).
+    """
+
+    reason: str
+    prompt_tokens: int
+    prompt_seconds: float
+    tokens: int
+    seconds: float
+
+
+class EngineBusy(Exception):
+    """The queue is full."""
+
+
+class EngineRefused(Exception):
+    """The engine cannot do this request; the message says why."""
+
+
+class PromptTooLong(EngineRefused):
+    """The prompt does not fit the context."""
+
+
+class Engine:
+    """One loaded model. Making the object loads it and blocks for that long.
+
+    Args:
+        model: a GGUF file with a chat template.
+        threads: threads that compute.
+        slots: answers written at the same time.
+        queue_limit: requests that may wait for a slot.
+        context_tokens: prompt and answer of one request together.
+    """
+
+    def __init__(
+        self, model: Path, *, threads: int, slots: int, queue_limit: int, context_tokens: int
+    ) -> None:
+        self.context_tokens = context_tokens
+        self._limit = slots + queue_limit
+        self._pending = 0
+        self._workers = ThreadPoolExecutor(slots, thread_name_prefix="engine")
+        self._server = _load(model, threads, slots, context_tokens)
+
+    async def chat(
+        self, messages: Sequence[Message], options: Options, schema: Schema | None = None
+    ) -> AsyncGenerator[Piece | Ending]:
+        """Answer a conversation; an `Ending` comes last.
+
+        Where the conversation is longer than the context, the oldest messages are left out, never
+        a system message and never the last one (the rule of Ollama's ``chatPrompt``).
+
+        Args:
+            schema: a JSON schema that the answer must follow.
+
+        Raises:
+            EngineBusy: too many requests wait.
+            PromptTooLong: the messages that must stay are too long.
+            EngineRefused: the engine cannot do it.
+        """
+        kept = list(messages)
+        while True:
+            request = {"messages": [m.model_dump() for m in kept], **_render(options, schema)}
+            items = self._run(self._server.handle_chat_completions, request, options)
+            try:
+                async with aclosing(items):
+                    async for item in items:
+                        yield item
+                return
+            except PromptTooLong:  # comes before any text
+                oldest = next((i for i, m in enumerate(kept[:-1]) if m.role != "system"), None)
+                if oldest is None:
+                    raise
+                del kept[oldest]
+
+    def complete(
+        self, prompt: str, options: Options, schema: Schema | None = None
+    ) -> AsyncGenerator[Piece | Ending]:
+        """Continue a text as it stands, without a chat template; raises as `chat` does."""
+        request = {"prompt": prompt, **_render(options, schema)}
+        return self._run(self._server.handle_completions, request, options)
+
+    def close(self) -> None:
+        """Wait for running answers; call after their requests were cancelled."""
+        self._workers.shutdown(wait=True, cancel_futures=True)
+
+    async def _run(
+        self, handle: Callable[..., object], request: Mapping[str, object], options: Options
+    ) -> AsyncGenerator[Piece | Ending]:
+        """Run one request in a worker thread; leaving the iteration early gives it up."""
+        if self._pending >= self._limit:
+            raise EngineBusy
+        loop = asyncio.get_running_loop()
+        chunks: asyncio.Queue[Mapping[str, Any] | BaseException | None] = asyncio.Queue()
+        given_up = threading.Event()
+
+        def tell(item: Mapping[str, Any] | BaseException | None) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(chunks.put_nowait, item)
+
+        def take(chunk: Mapping[str, Any]) -> bool:
+            tell(chunk)
+            return given_up.is_set()  # True ends the generation
+
+        def work() -> None:
+            try:
+                if not given_up.is_set():
+                    handle(dict(request), take)
+                tell(None)
+            except Exception as error:  # noqa: BLE001 (carried to the waiting request)
+                tell(error)
+
+        self._pending += 1
+        job = loop.run_in_executor(self._workers, work)
+        job.add_done_callback(self._settle)
+        try:
+            async for item in _read(chunks, self._context_limit(options)):
+                yield item
+        finally:
+            given_up.set()
+
+    def _settle(self, job: asyncio.Future[None]) -> None:
+        self._pending -= 1
+
+    def _context_limit(self, options: Options) -> int:
+        return min(options.num_ctx or self.context_tokens, self.context_tokens)
+
+
+async def _read(
+    chunks: asyncio.Queue[Mapping[str, Any] | BaseException | None], context_limit: int
+) -> AsyncGenerator[Piece | Ending]:
+    """Turn what llama.cpp's server tells, in the manner of OpenAI, into pieces and an ending."""
+    reason = "stop"
+    while (chunk := await chunks.get()) is not None:
+        if isinstance(chunk, BaseException):
+            raise EngineRefused(str(chunk)) from chunk
+        if "error" in chunk:
+            raise _refusal(chunk["error"])
+        if chunk.get("prompt_progress", {}).get("total", 0) >= context_limit:
+            raise PromptTooLong("the prompt is longer than the context")
+        for choice in chunk.get("choices", ()):
+            reason = choice.get("finish_reason") or reason
+            text = choice.get("text") or choice.get("delta", {}).get("content")
+            if text:
+                yield Piece(text)
+        if chunk.get("usage"):
+            yield _ending(chunk, reason)
+
+
+def _ending(chunk: Mapping[str, Any], reason: str) -> Ending:
+    usage, timings = chunk["usage"], chunk.get("timings", {})
+    return Ending(
+        reason=reason,
+        prompt_tokens=int(usage["prompt_tokens"]),
+        prompt_seconds=float(timings.get("prompt_ms", 0)) / 1000,
+        tokens=int(usage["completion_tokens"]),
+        seconds=float(timings.get("predicted_ms", 0)) / 1000,
+    )
+
+
+def _refusal(error: Mapping[str, Any]) -> EngineRefused:
+    kind = PromptTooLong if error.get("type") == "exceed_context_size_error" else EngineRefused
+    return kind(str(error.get("message", "the engine failed")))
+
+
+def _render(options: Options, schema: Schema | None) -> dict[str, object]:
+    """The options in llama.cpp's names, with what makes it stream, count and report progress."""
+    given = options.model_dump(exclude_none=True, exclude={"num_ctx", "num_predict"})
+    tokens = options.num_predict
+    if tokens is not None and tokens >= 0:
+        given["max_tokens"] = tokens
+    if schema is not None:
+        given["json_schema"] = dict(schema)
+    return {
+        **given,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "return_progress": True,
+    }
+
+
+def _load(model: Path, threads: int, slots: int, context_tokens: int) -> Any:
+    params = xllamacpp.CommonParams()
+    params.model.path = str(model)
+    params.n_ctx = slots * context_tokens
+    params.n_parallel = slots
+    params.n_batch = params.n_ubatch = BATCH_TOKENS
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.cache_ram_mib = 0  # would keep up to 8 GiB of old prompts
+    params.cache_idle_slots = False
+    params.verbosity = 0  # its log could hold prompts
+    params.ui = False
+    params.endpoint_slots = False
+    # The library opens a web server beside this one; nobody knows the key, so nobody can use it.
+    params.api_keys = [secrets.token_urlsafe(32)]
+    return xllamacpp.Server(params)

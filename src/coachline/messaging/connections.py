@@ -1,0 +1,312 @@
+"""Connections: a tenant's accounts on platforms, their sealed configuration, their live objects."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from channel_kit import Channel
+from coachline.foundation.clock import Clock
+from coachline.foundation.database import Database
+from coachline.foundation.errors import Conflict, InvalidInput, NotFound
+from coachline.foundation.ids import ConnectionId, TenantId, new_id
+from coachline.foundation.seal import Seal
+from coachline.messaging.registry import Registry
+from coachline.messaging.repository import ConnectionRepository
+from coachline.messaging.tables import ConnectionRow
+from coachline.tenancy import AuditLog
+
+_FRESH_SECONDS = 2.0
+_CACHE_LIMIT = 10_000
+
+
+class ConnectionNotFound(NotFound):
+    """No such connection, or not yours, or not open: the three are never told apart."""
+
+    code = "connection_not_found"
+
+
+class ConnectionNameTaken(Conflict):
+    """The tenant has a connection of that name."""
+
+    code = "connection_name_taken"
+
+
+class ConnectionConfigInvalid(InvalidInput):
+    """The channel cannot be connected with this configuration."""
+
+    code = "connection_config_invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What may be told of a connection: everything but its configuration."""
+
+    id: ConnectionId
+    tenant_id: TenantId
+    channel: str
+    name: str
+    state: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveConnection:
+    """A connection with its channel object, ready to verify, parse and send."""
+
+    id: ConnectionId
+    tenant_id: TenantId
+    state: str
+    channel: Channel
+
+
+class Connections:
+    """Adds, finds and disables connections.
+
+    A live connection is kept for two seconds, so that a disabled one stops within that time in
+    every process.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        registry: Registry,
+        seal: Seal,
+        audit: AuditLog,
+        clock: Clock,
+        http: aiohttp.ClientSession,
+    ) -> None:
+        self._database = database
+        self._registry = registry
+        self._seal = seal
+        self._audit = audit
+        self._clock = clock
+        self._http = http
+        self._repository = ConnectionRepository()
+        self._live: dict[ConnectionId, tuple[float, LiveConnection]] = {}
+
+    async def add(
+        self, tenant_id: TenantId, channel: str, name: str, config: dict[str, Any], *, actor: str
+    ) -> Connection:
+        """Connect a tenant to a platform.
+
+        Raises:
+            UnknownChannel: the channel is not installed.
+            ConnectionConfigInvalid: the configuration lacks something; secrets are not shown.
+            ConnectionNameTaken: the name is in use.
+        """
+        parsed = self._parse_config(channel, config)
+        connection_id = ConnectionId(new_id())
+        sealed = self._seal_config(tenant_id, connection_id, parsed)
+        # The route first: one without a connection answers 404 like an unknown one, while a
+        # connection without its route could never be found again.
+        async with self._database.system() as system:
+            await self._repository.add_route(system, connection_id, tenant_id)
+        async with self._database.tenant(tenant_id) as session:
+            if await self._repository.find_named(session, name) is not None:
+                raise ConnectionNameTaken(f"There is a connection named {name!r} already.")
+            row = ConnectionRow(
+                tenant_id=tenant_id,
+                id=connection_id,
+                channel=channel,
+                name=name,
+                sealed_config=sealed,
+                state="active",
+            )
+            await self._repository.add(session, row)
+            await self._audit.record(
+                session,
+                actor=actor,
+                action="connection.add",
+                object=f"connection/{connection_id}",
+                details={"channel": channel, "name": name},
+            )
+            return _describe(row)
+
+    def _parse_config(self, channel: str, config: dict[str, Any]) -> BaseModel:
+        try:
+            return self._registry.get(channel).Config.model_validate(config)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(str(part) for part in fault['loc']) or 'config'}: {fault['msg']}"
+                for fault in error.errors(include_input=False)
+            )
+            raise ConnectionConfigInvalid(f"{channel} cannot be connected: {faults}") from None
+
+    def _seal_config(
+        self, tenant_id: TenantId, connection_id: ConnectionId, config: BaseModel
+    ) -> bytes:
+        return self._seal.seal(
+            _reveal_json(config),
+            tenant_id=tenant_id,
+            table="connection",
+            row=connection_id,
+            column="sealed_config",
+        )
+
+    async def get(self, tenant_id: TenantId, connection_id: ConnectionId) -> Connection:
+        """One connection of the tenant.
+
+        Raises:
+            ConnectionNotFound: there is none.
+        """
+        async with self._database.tenant(tenant_id) as session:
+            row = await self._repository.find(session, connection_id)
+        if row is None:
+            raise ConnectionNotFound("There is no such connection.")
+        return _describe(row)
+
+    async def find_named(self, tenant_id: TenantId, name: str) -> Connection | None:
+        """The tenant's connection of that name."""
+        async with self._database.tenant(tenant_id) as session:
+            row = await self._repository.find_named(session, name)
+        return None if row is None else _describe(row)
+
+    async def list(
+        self, tenant_id: TenantId, *, after: ConnectionId | None = None, limit: int = 50
+    ) -> builtins.list[Connection]:
+        """The tenant's connections, oldest first."""
+        async with self._database.tenant(tenant_id) as session:
+            rows = await self._repository.list(session, after=after, limit=limit)
+        return [_describe(row) for row in rows]
+
+    async def set_state(
+        self,
+        tenant_id: TenantId,
+        connection_id: ConnectionId,
+        state: str,
+        *,
+        actor: str,
+        problem: str | None = None,
+    ) -> Connection:
+        """Enable (``active``) or disable a connection, with the reason if there is one.
+
+        Raises:
+            ConnectionNotFound: there is none.
+        """
+        async with self._database.tenant(tenant_id) as session:
+            if not await self._repository.set_state(session, connection_id, state, problem):
+                raise ConnectionNotFound("There is no such connection.")
+            await self._audit.record(
+                session,
+                actor=actor,
+                action=f"connection.{'enable' if state == 'active' else 'disable'}",
+                object=f"connection/{connection_id}",
+                details={"problem": problem} if problem else {},
+            )
+        self._live.pop(connection_id, None)
+        return await self.get(tenant_id, connection_id)
+
+    async def resolve(self, connection_id: ConnectionId) -> LiveConnection:
+        """The connection that a webhook's path names.
+
+        Raises:
+            ConnectionNotFound: unknown, disabled, or its tenant is suspended.
+        """
+        cached = self._find_cached(connection_id)
+        if cached is None:
+            async with self._database.system() as system:
+                tenant_id = await self._repository.find_tenant(system, connection_id)
+            if tenant_id is None:
+                raise ConnectionNotFound("There is no such connection.")
+            cached = await self.live(tenant_id, connection_id)
+        if cached.state != "active":
+            raise ConnectionNotFound("There is no such connection.")
+        return cached
+
+    async def live(self, tenant_id: TenantId, connection_id: ConnectionId) -> LiveConnection:
+        """The tenant's connection with its channel, in whatever state it is.
+
+        Raises:
+            ConnectionNotFound: there is none.
+            UnknownChannel: its channel is no longer installed.
+            SealBroken: its configuration cannot be opened.
+        """
+        cached = self._find_cached(connection_id)
+        if cached is not None and cached.tenant_id == tenant_id:
+            return cached
+        async with self._database.tenant(tenant_id) as session:
+            row = await self._repository.find(session, connection_id)
+        if row is None:
+            raise ConnectionNotFound("There is no such connection.")
+        opened = self._seal.open(
+            row.sealed_config,
+            tenant_id=tenant_id,
+            table="connection",
+            row=connection_id,
+            column="sealed_config",
+        )
+        kind = self._registry.get(row.channel)
+        live = LiveConnection(
+            connection_id,
+            tenant_id,
+            row.state,
+            kind(kind.Config.model_validate_json(opened), self._http),
+        )
+        if len(self._live) >= _CACHE_LIMIT:
+            self._live.clear()
+        self._live[connection_id] = (self._clock.monotonic() + _FRESH_SECONDS, live)
+        return live
+
+    def _find_cached(self, connection_id: ConnectionId) -> LiveConnection | None:
+        entry = self._live.get(connection_id)
+        if entry is None or entry[0] < self._clock.monotonic():
+            return None
+        return entry[1]
+
+    async def reseal(self, tenant_id: TenantId) -> int:
+        """Seal every configuration of the tenant with the newest master key, online.
+
+        Returns:
+            How many were sealed anew.
+        """
+        async with self._database.tenant(tenant_id) as session:
+            rows = await self._repository.list(session, after=None, limit=_CACHE_LIMIT)
+            changed = 0
+            for row in rows:
+                if self._seal.is_current(row.sealed_config):
+                    continue
+                resealed = self._seal.reseal(
+                    row.sealed_config,
+                    tenant_id=tenant_id,
+                    table="connection",
+                    row=row.id,
+                    column="sealed_config",
+                )
+                changed += await self._repository.set_config(
+                    session, ConnectionId(row.id), resealed, unchanged_since=row.updated_at
+                )
+        return changed
+
+
+def _describe(row: ConnectionRow) -> Connection:
+    return Connection(
+        ConnectionId(row.id),
+        TenantId(row.tenant_id),
+        row.channel,
+        row.name,
+        row.state or "active",
+        row.problem,
+    )
+
+
+def _reveal_json(config: BaseModel) -> bytes:
+    """The configuration as JSON with its secrets in clear, for the seal and nothing else."""
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: walk(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [walk(item) for item in value]
+        if isinstance(value, BaseModel):
+            return walk(dict(value))
+        if value is None or isinstance(value, (str, int, float, bool)):
+            return value
+        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+    return json.dumps(walk(dict(config))).encode()

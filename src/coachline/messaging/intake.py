@@ -1,0 +1,119 @@
+"""Takes verified events in: stored once, in order, with a bell, in one transaction, then 200."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from channel_kit import InboundEvent
+from coachline.foundation.database import Database, TenantSession
+from coachline.foundation.ids import EventId, new_id
+from coachline.learners import Identities, Identity
+from coachline.messaging.connections import LiveConnection
+from coachline.messaging.queue import Queue
+from coachline.messaging.repository import ConversationRepository, InboxRepository
+from coachline.tenancy import TenantProfile, Tenants
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a delivery: ids of new events, and how many were known already."""
+
+    events: tuple[EventId, ...]
+    duplicates: int
+
+
+class Intake:
+    """Stores events of a connection."""
+
+    def __init__(
+        self, database: Database, identities: Identities, tenants: Tenants, queue: Queue
+    ) -> None:
+        self._database = database
+        self._identities = identities
+        self._tenants = tenants
+        self._queue = queue
+        self._conversations = ConversationRepository()
+        self._inbox = InboxRepository()
+
+    async def accept(self, connection: LiveConnection, events: Sequence[InboundEvent]) -> Accepted:
+        """Store events under (tenant, connection, external id) and ring for them.
+
+        When this returns, the transaction is committed: only then may the platform be told 200.
+
+        Raises:
+            DatabaseUnavailable: nothing is stored; the platform should deliver again.
+        """
+        if not events:
+            return Accepted((), 0)
+        profile = await self._tenants.profile(connection.tenant_id)
+        credit = await self._queue.credit(connection.tenant_id)
+        stored: list[EventId] = []
+        async with self._database.tenant(connection.tenant_id) as session:
+            # One order for all: two deliveries that touch the same conversations never deadlock.
+            for event in sorted(events, key=lambda e: (e.sender.id, e.thread)):
+                event_id = await self._store(session, connection, event, profile, credit)
+                if event_id is not None:
+                    stored.append(event_id)
+        return Accepted(tuple(stored), len(events) - len(stored))
+
+    async def _store(
+        self,
+        session: TenantSession,
+        connection: LiveConnection,
+        event: InboundEvent,
+        profile: TenantProfile,
+        credit: int,
+    ) -> EventId | None:
+        identity = await self._resolve(session, connection, event, profile)
+        conversation = await self._conversations.lock_or_add(
+            session,
+            connection_id=connection.id,
+            identity_id=identity.identity_id,
+            learner_id=identity.learner_id,
+            thread=event.thread,
+        )
+        event_id = EventId(new_id())
+        seq = conversation.last_seq + 1
+        is_new = await self._inbox.add_event(
+            session,
+            {
+                "id": event_id,
+                "connection_id": connection.id,
+                "conversation_id": conversation.id,
+                "external_id": event.external_id,
+                "kind": event.kind.value,
+                "text": event.text,
+                "reply_to": event.reply_to,
+                "attachments": [item.model_dump(mode="json") for item in event.attachments],
+                "raw": event.raw,
+                "occurred_at": event.occurred_at,
+                "seq": seq,
+            },
+        )
+        if not is_new:
+            return None
+        conversation.last_seq = seq
+        await self._queue.admit(
+            session,
+            conversation,
+            settle_seconds=connection.channel.capabilities.settle_seconds,
+            credit=credit,
+        )
+        return event_id
+
+    async def _resolve(
+        self,
+        session: TenantSession,
+        connection: LiveConnection,
+        event: InboundEvent,
+        profile: TenantProfile,
+    ) -> Identity:
+        return await self._identities.resolve(
+            session,
+            connection_id=connection.id,
+            sender_id=event.sender.id,
+            sender_name=event.sender.name,
+            time_zone=profile.time_zone,
+            language=profile.language,
+        )

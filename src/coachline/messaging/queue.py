@@ -1,0 +1,293 @@
+"""Which conversation is worked on, by whom, and when the next look is due.
+
+The conversation row is the lock. Its state moves ``idle → rung → running → idle`` and waits in
+``waiting`` while its tenant has all its credit in the engine. A bell is a job of the engine that
+says "look at this conversation"; the row knows the one bell that may claim it, so a bell that is
+late, doubled or forged by a restart changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from random import SystemRandom
+from uuid import UUID
+
+import structlog
+
+from coachline.foundation.clock import Clock
+from coachline.foundation.database import Database, DatabaseUnavailable, TenantSession
+from coachline.foundation.engine import Engine, RetryLater
+from coachline.foundation.errors import LeaseLost
+from coachline.foundation.ids import ConnectionId, ConversationId, TenantId, new_id
+from coachline.messaging.repository import (
+    ConversationRepository,
+    InboxRepository,
+    OutboxRepository,
+)
+from coachline.messaging.tables import ConversationRow
+from coachline.messaging.turns import Lease
+from coachline.tenancy import Tenants
+
+JOB = "conversation"
+_BURST_CAP_SECONDS = 10.0
+_BACKOFF_CAP_SECONDS = 60.0
+_SWEEP_BATCH = 100
+_ENGINE_LOG_HOURS = 24
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRules:
+    """How the queue behaves. Seconds throughout.
+
+    ``max_turns`` is the credit of a tenant whose profile names none.
+    """
+
+    lease_seconds: float = 30.0
+    max_turns: int = 8
+    sweep_grace_seconds: float = 10.0
+
+
+class Queue:
+    """Rings, claims and releases conversations."""
+
+    def __init__(
+        self,
+        database: Database,
+        engine: Engine,
+        tenants: Tenants,
+        clock: Clock,
+        rules: QueueRules,
+    ) -> None:
+        self._database = database
+        self._engine = engine
+        self._tenants = tenants
+        self._clock = clock
+        self._rules = rules
+        self._conversations = ConversationRepository()
+        self._inbox = InboxRepository()
+        self._outbox = OutboxRepository()
+        self._random = SystemRandom()
+
+    async def credit(self, tenant_id: TenantId) -> int:
+        """How many conversations of the tenant may be in the engine at once."""
+        profile = await self._tenants.profile(tenant_id)
+        return profile.max_turns or self._rules.max_turns
+
+    async def admit(
+        self, session: TenantSession, row: ConversationRow, *, settle_seconds: float, credit: int
+    ) -> None:
+        """Note that the locked conversation has a new event: ring for it, or let it wait.
+
+        A burst pushes the due time by the settle window, never past the burst's cap.
+        """
+        if row.state != "idle":
+            self._conversations.prolong_burst(
+                row, settle_seconds=settle_seconds, cap_seconds=_BURST_CAP_SECONDS
+            )
+            return
+        self._conversations.begin_burst(row, settle_seconds=settle_seconds)
+        in_engine = await self._conversations.count_in_engine(session)
+        if in_engine >= credit:
+            await self._conversations.lock_credit(session)
+            in_engine = await self._conversations.count_in_engine(session)
+        if in_engine >= credit:
+            row.state = "waiting"
+        else:
+            await self._ring(session, row, after_seconds=settle_seconds, in_engine=in_engine)
+
+    async def claim(
+        self, tenant_id: TenantId, conversation_id: ConversationId, bell: UUID
+    ) -> Lease | None:
+        """Take the conversation this bell rang for; None when there is nothing to take.
+
+        Raises:
+            RetryLater: another process holds it and its lease is not over.
+        """
+        credit = await self.credit(tenant_id)
+        before = self._clock.monotonic()
+        async with self._database.tenant(tenant_id) as session:
+            row = await self._conversations.lock(session, conversation_id)
+            if row is None or row.bell != bell or row.state not in ("rung", "running"):
+                return None
+            now = await self._conversations.now(session)
+            if row.state == "running":
+                left = _seconds_until(row.lease_until, now)
+                if left > 0:
+                    raise RetryLater(left + 0.1)
+                log.warning("lease.taken_over", conversation_id=str(row.id), epoch=row.epoch)
+            elif (left := _seconds_until(row.due_at, now)) > 0:
+                await self._ring(session, row, after_seconds=left)
+                return None
+            elif not await self._has_credit(session, credit):
+                self._conversations.set_waiting(row)
+                return None
+            epoch = row.epoch + 1
+            connection_id = ConnectionId(row.connection_id)
+            self._conversations.set_running(row, epoch, lease_seconds=self._rules.lease_seconds)
+        deadline = before + self._rules.lease_seconds
+        return Lease(tenant_id, conversation_id, connection_id, epoch, bell, deadline)
+
+    async def _has_credit(self, session: TenantSession, credit: int) -> bool:
+        await self._conversations.lock_credit(session)
+        return await self._conversations.count_in_engine(session, "running") < credit
+
+    async def renew(self, lease: Lease) -> None:
+        """Prolong the lease; the local deadline counts from before the database was asked.
+
+        Raises:
+            LeaseLost: somebody else has the conversation.
+        """
+        before = self._clock.monotonic()
+        async with self._database.tenant(lease.tenant_id) as session:
+            kept = await self._conversations.renew(
+                session, lease.conversation_id, lease.epoch, self._rules.lease_seconds
+            )
+        if not kept:
+            raise LeaseLost("Another process has this conversation.")
+        lease.deadline = before + self._rules.lease_seconds
+
+    @asynccontextmanager
+    async def kept(self, lease: Lease) -> AsyncIterator[None]:
+        """Renew the lease in the background while the body runs.
+
+        Raises:
+            LeaseLost: it was lost; the body was cancelled.
+        """
+        body = asyncio.current_task()
+        lost = asyncio.Event()
+
+        async def renew_often() -> None:
+            while not lost.is_set():
+                await asyncio.sleep(self._rules.lease_seconds / 3)
+                try:
+                    await self.renew(lease)
+                except LeaseLost:
+                    lost.set()
+                except DatabaseUnavailable:
+                    if self._clock.monotonic() >= lease.deadline:
+                        lost.set()
+            if body is not None:
+                body.cancel()
+
+        keeper = asyncio.create_task(renew_often())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not lost.is_set():
+                raise
+            if body is not None:
+                body.uncancel()
+            raise LeaseLost("The lease was lost while working.") from None
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+
+    async def release(self, lease: Lease, *, failed: bool = False) -> None:
+        """Give the conversation back; what is left to do decides its next state.
+
+        The rows are looked at under the lock, so nothing that came meanwhile is left behind.
+        Does nothing when the lease is lost.
+        """
+        credit = await self.credit(lease.tenant_id)
+        async with self._database.tenant(lease.tenant_id) as session:
+            row = await self._conversations.lock(session, lease.conversation_id)
+            if row is None or row.epoch != lease.epoch or row.state != "running":
+                return
+            row.failures = row.failures + 1 if failed else 0
+            row.lease_until, row.bell = None, None
+            wait_seconds = await self._next_look(session, row, failed=failed)
+            if wait_seconds is None:
+                row.state, row.burst_at, row.due_at = "idle", None, None
+            elif wait_seconds > 0:
+                await self._ring(session, row, after_seconds=wait_seconds)
+            else:
+                self._conversations.set_waiting(row)
+            await session.flush()
+            await self._conversations.lock_credit(session)
+            await self._admit_waiting(session, credit)
+
+    async def _next_look(
+        self, session: TenantSession, row: ConversationRow, *, failed: bool
+    ) -> float | None:
+        now = await self._conversations.now(session)
+        head = await self._outbox.find_head(session, ConversationId(row.id))
+        if head is not None:
+            return max(_seconds_until(head.not_before, now), self._backoff(row) if failed else 0.0)
+        if not await self._inbox.has_new(session, ConversationId(row.id)):
+            return None
+        return self._backoff(row) if failed else max(_seconds_until(row.due_at, now), 0.0)
+
+    def _backoff(self, row: ConversationRow) -> float:
+        return min(_BACKOFF_CAP_SECONDS, 2.0**row.failures) * self._random.uniform(0.5, 1.0)
+
+    async def _admit_waiting(self, session: TenantSession, credit: int) -> None:
+        in_engine = await self._conversations.count_in_engine(session)
+        free = credit - in_engine
+        if free <= 0:
+            return
+        now = await self._conversations.now(session)
+        for row in await self._conversations.lock_waiting(session, free):
+            left = max(_seconds_until(row.due_at, now), 0.0)
+            await self._ring(session, row, after_seconds=left, in_engine=in_engine)
+            in_engine += 1
+
+    async def ring(self, tenant_id: TenantId, conversation_id: ConversationId) -> None:
+        """Have an idle conversation looked at now, because an operator changed its rows."""
+        async with self._database.tenant(tenant_id) as session:
+            row = await self._conversations.lock(session, conversation_id)
+            if row is not None and row.state == "idle":
+                await self._ring(session, row, after_seconds=0.0)
+
+    async def _ring(
+        self,
+        session: TenantSession,
+        row: ConversationRow,
+        *,
+        after_seconds: float,
+        in_engine: int = 0,
+    ) -> None:
+        bell = new_id()
+        self._conversations.set_rung(row, bell, after_seconds=after_seconds)
+        await self._engine.enqueue(
+            session,
+            JOB,
+            {
+                "tenant_id": str(session.tenant_id),
+                "conversation_id": str(row.id),
+                "bell": str(bell),
+            },
+            after_seconds=after_seconds,
+            # The fuller a tenant's credit, the later its next bell: nobody is starved.
+            priority=-in_engine,
+            unique=str(bell),
+        )
+
+    async def sweep(self) -> None:
+        """Ring for whatever lies forgotten, in every tenant; a safety net, not the mechanism."""
+        async with self._database.system() as session:
+            tenants = await self._conversations.list_tenants(session)
+            await self._conversations.prune_engine(session, keep_hours=_ENGINE_LOG_HOURS)
+        for tenant_id in tenants:
+            credit = await self.credit(tenant_id)
+            async with self._database.tenant(tenant_id) as tenant_session:
+                forgotten = await self._conversations.lock_forgotten(
+                    tenant_session,
+                    grace_seconds=self._rules.sweep_grace_seconds,
+                    limit=_SWEEP_BATCH,
+                )
+                for row in forgotten:
+                    log.warning("sweep.found", conversation_id=str(row.id), state=row.state)
+                    await self._ring(tenant_session, row, after_seconds=0.0)
+                await tenant_session.flush()
+                await self._conversations.lock_credit(tenant_session)
+                await self._admit_waiting(tenant_session, credit)
+
+
+def _seconds_until(moment: datetime | None, now: datetime) -> float:
+    return 0.0 if moment is None else (moment - now).total_seconds()

@@ -1,0 +1,15 @@
+"""All SQL of messaging, one class per concern. Imported by this room only."""
+
+from coachline.messaging.repository.connections import ConnectionRepository
+from coachline.messaging.repository.conversations import ConversationRepository
+from coachline.messaging.repository.inbox import InboxRepository
+from coachline.messaging.repository.outbox import OutboxRepository
+from coachline.messaging.repository.transcripts import TranscriptRepository
+
+__all__ = [
+    "ConnectionRepository",
+    "ConversationRepository",
+    "InboxRepository",
+    "OutboxRepository",
+    "TranscriptRepository",
+]

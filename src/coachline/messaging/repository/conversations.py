@@ -1,0 +1,224 @@
+"""SQL of the conversation row: the lock, the states of the queue, the credit of a tenant."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import exists, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from coachline.foundation.database import SystemSession, TenantSession
+from coachline.foundation.ids import ConversationId, TenantId, new_id
+from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow
+
+# First half of the key pair of every advisory lock on a tenant's credit.
+_CREDIT_LOCK = 0x636F6163
+_SOON_SECONDS = 15
+
+
+class ConversationRepository:
+    """Reads and writes conversation rows; every writer holds the row's lock."""
+
+    async def lock(
+        self, session: TenantSession, conversation_id: ConversationId
+    ) -> ConversationRow | None:
+        """The row, locked until the transaction ends."""
+        return await session.scalar(
+            select(ConversationRow)
+            .where(ConversationRow.id == conversation_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+
+    async def lock_or_add(
+        self,
+        session: TenantSession,
+        *,
+        connection_id: UUID,
+        identity_id: UUID,
+        learner_id: UUID,
+        thread: str,
+    ) -> ConversationRow:
+        """The locked row of this learner in this thread, made on first contact."""
+        query = (
+            select(ConversationRow)
+            .where(
+                ConversationRow.connection_id == connection_id,
+                ConversationRow.identity_id == identity_id,
+                ConversationRow.thread == thread,
+            )
+            .with_for_update()
+        )
+        row = await session.scalar(query)
+        if row is None:
+            await session.execute(
+                insert(ConversationRow)
+                .values(
+                    tenant_id=session.tenant_id,
+                    id=new_id(),
+                    connection_id=connection_id,
+                    identity_id=identity_id,
+                    learner_id=learner_id,
+                    thread=thread,
+                )
+                .on_conflict_do_nothing()
+            )
+            row = (await session.scalars(query)).one()
+        return row
+
+    def begin_burst(self, row: ConversationRow, *, settle_seconds: float) -> None:
+        """Start the settle window of a burst."""
+        now = func.clock_timestamp()
+        row.burst_at = now
+        row.due_at = now + timedelta(seconds=settle_seconds)
+
+    def prolong_burst(
+        self, row: ConversationRow, *, settle_seconds: float, cap_seconds: float
+    ) -> None:
+        """Push the due time by the settle window, never past the burst's cap."""
+        now = func.clock_timestamp()
+        begun = now if row.burst_at is None else row.burst_at
+        row.burst_at = begun
+        row.due_at = func.least(
+            begun + timedelta(seconds=max(cap_seconds, settle_seconds)),
+            now + timedelta(seconds=settle_seconds),
+        )
+
+    def set_rung(self, row: ConversationRow, bell: UUID, *, after_seconds: float) -> None:
+        """Name the one bell that may claim the row, and when."""
+        row.state, row.bell, row.lease_until = "rung", bell, None
+        row.due_at = func.clock_timestamp() + timedelta(seconds=after_seconds)
+
+    def set_running(self, row: ConversationRow, epoch: int, *, lease_seconds: float) -> None:
+        """Give the row to the holder of ``epoch``."""
+        row.state, row.epoch, row.burst_at = "running", epoch, None
+        row.lease_until = func.clock_timestamp() + timedelta(seconds=lease_seconds)
+
+    def set_waiting(self, row: ConversationRow) -> None:
+        """Put the row in line for its tenant's credit, due now."""
+        row.state, row.bell, row.lease_until = "waiting", None, None
+        row.due_at = func.clock_timestamp()
+
+    async def renew(
+        self, session: TenantSession, conversation_id: ConversationId, epoch: int, seconds: float
+    ) -> bool:
+        """Prolong the lease of ``epoch``; False when a higher epoch has the conversation."""
+        done = await session.scalar(
+            update(ConversationRow)
+            .where(
+                ConversationRow.id == conversation_id,
+                ConversationRow.epoch == epoch,
+                ConversationRow.state == "running",
+            )
+            .values(lease_until=func.clock_timestamp() + timedelta(seconds=seconds))
+            .returning(ConversationRow.id)
+        )
+        return done is not None
+
+    async def now(self, session: TenantSession) -> datetime:
+        """The database's clock, read now: the one clock that all holders share."""
+        now: datetime = (await session.scalars(select(func.clock_timestamp()))).one()
+        return now
+
+    async def lock_credit(self, session: TenantSession) -> None:
+        """Let no other transaction of this tenant admit or claim until this one ends."""
+        await session.execute(
+            text("select pg_advisory_xact_lock(:kind, hashtext(:tenant))"),
+            {"kind": _CREDIT_LOCK, "tenant": str(session.tenant_id)},
+        )
+
+    async def count_in_engine(self, session: TenantSession, *states: str) -> int:
+        """How many conversations hold credit: running, or rung and due within seconds.
+
+        One that waits minutes for a retry holds none, or a dead receiver would stop a tenant.
+        """
+        soon = func.clock_timestamp() + timedelta(seconds=_SOON_SECONDS)
+        return (
+            await session.scalars(
+                select(func.count()).where(
+                    ConversationRow.state.in_(states or ("rung", "running")),
+                    or_(ConversationRow.state == "running", ConversationRow.due_at < soon),
+                )
+            )
+        ).one()
+
+    async def lock_waiting(self, session: TenantSession, limit: int) -> list[ConversationRow]:
+        """The longest waiting conversations that nobody else is looking at."""
+        return list(
+            await session.scalars(
+                select(ConversationRow)
+                .where(ConversationRow.state == "waiting")
+                .order_by(ConversationRow.due_at)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            )
+        )
+
+    async def lock_forgotten(
+        self, session: TenantSession, *, grace_seconds: float, limit: int
+    ) -> list[ConversationRow]:
+        """Conversations with work that nothing will look at any more.
+
+        Idle with unsettled rows, or in the engine, overdue, and without a job of their bell.
+        """
+        late = func.clock_timestamp() - timedelta(seconds=grace_seconds)
+        unsettled = or_(
+            exists().where(
+                EventRow.conversation_id == ConversationRow.id,
+                EventRow.tenant_id == ConversationRow.tenant_id,
+                EventRow.state == "new",
+            ),
+            exists().where(
+                ReplyRow.conversation_id == ConversationRow.id,
+                ReplyRow.tenant_id == ConversationRow.tenant_id,
+                ReplyRow.state.in_(("pending", "sending")),
+            ),
+        )
+        busy = (
+            select(EventRow.conversation_id)
+            .where(EventRow.state == "new")
+            .union(
+                select(ReplyRow.conversation_id).where(ReplyRow.state.in_(("pending", "sending")))
+            )
+        )
+        has_job = text(
+            "exists (select 1 from pgqueuer where dedupe_key = conversation.bell::text "
+            "and status in ('queued', 'picked'))"
+        )
+        idle = (ConversationRow.state == "idle") & ConversationRow.id.in_(busy) & unsettled
+        lost = (
+            ConversationRow.state.in_(("rung", "running"))
+            & (func.coalesce(ConversationRow.lease_until, ConversationRow.due_at) < late)
+            & ~has_job
+        )
+        return list(
+            await session.scalars(
+                select(ConversationRow)
+                .where(or_(idle, lost), ConversationRow.updated_at < late)
+                .order_by(ConversationRow.updated_at)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            )
+        )
+
+    async def list_tenants(self, session: SystemSession) -> list[TenantId]:
+        """Every active tenant, for the sweep."""
+        rows = await session.execute(
+            text("select id from tenant where status = 'active' order by id")
+        )
+        return [TenantId(row[0]) for row in rows]
+
+    async def prune_engine(self, session: SystemSession, *, keep_hours: int) -> None:
+        """Drop the engine's log of jobs that ended long ago."""
+        await session.execute(
+            text("delete from pgqueuer_log where created < now() - make_interval(hours => :hours)"),
+            {"hours": keep_hours},
+        )
+        await session.execute(
+            text(
+                "delete from pgqueuer_statistics "
+                "where created < now() - make_interval(hours => :hours)"
+            ),
+            {"hours": keep_hours},
+        )

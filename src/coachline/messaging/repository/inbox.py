@@ -1,0 +1,118 @@
+"""SQL of inbound events and turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from coachline.foundation.database import TenantSession
+from coachline.foundation.ids import ConversationId, EventId, TurnId
+from coachline.messaging.tables import EventRow, TurnRow
+
+
+class InboxRepository:
+    """Reads and writes events and the turns that answer them."""
+
+    async def add_event(self, session: TenantSession, values: dict[str, Any]) -> bool:
+        """Store an event; False when this connection has stored it before."""
+        stored = await session.scalar(
+            insert(EventRow)
+            .values(tenant_id=session.tenant_id, **values)
+            .on_conflict_do_nothing(index_elements=["tenant_id", "connection_id", "external_id"])
+            .returning(EventRow.id)
+        )
+        return stored is not None
+
+    async def list_new(
+        self, session: TenantSession, conversation_id: ConversationId, limit: int
+    ) -> list[EventRow]:
+        """The oldest events without an outcome."""
+        return list(
+            await session.scalars(
+                select(EventRow)
+                .where(EventRow.conversation_id == conversation_id, EventRow.state == "new")
+                .order_by(EventRow.seq)
+                .limit(limit)
+            )
+        )
+
+    async def has_new(self, session: TenantSession, conversation_id: ConversationId) -> bool:
+        """Whether an event still waits."""
+        return bool(await self.list_new(session, conversation_id, 1))
+
+    async def begin_turn(
+        self,
+        session: TenantSession,
+        *,
+        turn_id: TurnId,
+        conversation_id: ConversationId,
+        epoch: int,
+        events: Sequence[EventId],
+    ) -> None:
+        """Record the try before it is made, so that one that kills the process is counted."""
+        session.add(
+            TurnRow(
+                tenant_id=session.tenant_id,
+                id=turn_id,
+                conversation_id=conversation_id,
+                epoch=epoch,
+                state="running",
+            )
+        )
+        await session.flush()
+        await session.execute(
+            update(EventRow)
+            .where(EventRow.id.in_(events))
+            .values(turn_id=turn_id, attempts=EventRow.attempts + 1)
+        )
+
+    async def settle_events(
+        self, session: TenantSession, events: Sequence[EventId], state: str
+    ) -> None:
+        """Give events their final state."""
+        await session.execute(
+            update(EventRow)
+            .where(EventRow.id.in_(events), EventRow.state == "new")
+            .values(state=state, settled_at=func.now())
+        )
+
+    async def finish_turn(
+        self, session: TenantSession, turn_id: TurnId, values: dict[str, Any]
+    ) -> None:
+        """Close a running turn."""
+        await session.execute(
+            update(TurnRow)
+            .where(TurnRow.id == turn_id, TurnRow.state == "running")
+            .values(finished_at=func.now(), **values)
+        )
+
+    async def forgive(self, session: TenantSession, turn_id: TurnId) -> None:
+        """Take back the attempt of a turn that we ourselves stopped."""
+        await session.execute(
+            update(EventRow)
+            .where(EventRow.turn_id == turn_id, EventRow.state == "new")
+            .values(attempts=EventRow.attempts - 1)
+        )
+
+    async def find_event(self, session: TenantSession, event_id: EventId) -> EventRow | None:
+        """One event, if this tenant has it."""
+        return await session.scalar(select(EventRow).where(EventRow.id == event_id))
+
+    async def list_turns_of(
+        self, session: TenantSession, conversation_id: UUID, since: datetime, last: UUID | None
+    ) -> list[TurnRow]:
+        """Turns begun since ``since`` up to the turn ``last``, oldest first."""
+        query = (
+            select(TurnRow)
+            .where(TurnRow.conversation_id == conversation_id, TurnRow.created_at >= since)
+            .order_by(TurnRow.id)
+            .limit(20)
+        )
+        if last is not None:
+            query = query.where(TurnRow.id <= last)
+        return list(await session.scalars(query))

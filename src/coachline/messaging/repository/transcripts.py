@@ -1,0 +1,105 @@
+"""SQL of reading conversations back: events and replies as one line of messages."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, literal, select, union_all
+from sqlalchemy.engine import Row
+
+from coachline.foundation.database import TenantSession
+from coachline.foundation.ids import ConversationId
+from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow
+
+
+class TranscriptRepository:
+    """Reads messages and conversations."""
+
+    async def list_messages(
+        self,
+        session: TenantSession,
+        conversation_id: ConversationId,
+        *,
+        after: int | None,
+        before: int | None,
+        limit: int,
+    ) -> list[Row[*tuple[Any, ...]]]:
+        """Messages by place, ascending; with ``before`` alone, the newest ones below it.
+
+        Both halves are limited before they are merged, so the cost is the page's, not the
+        conversation's.
+        """
+        backwards = before is not None and after is None
+        events = self._events(conversation_id)
+        replies = self._replies(conversation_id)
+        if after is not None:
+            events = events.where(EventRow.seq > after)
+            replies = replies.where(ReplyRow.seq > after)
+        if before is not None:
+            events = events.where(EventRow.seq < before)
+            replies = replies.where(ReplyRow.seq < before)
+        event_order = EventRow.seq.desc() if backwards else EventRow.seq.asc()
+        reply_order = ReplyRow.seq.desc() if backwards else ReplyRow.seq.asc()
+        merged = union_all(
+            events.order_by(event_order).limit(limit).subquery().select(),
+            replies.order_by(reply_order).limit(limit).subquery().select(),
+        ).subquery()
+        order = merged.c.seq.desc() if backwards else merged.c.seq.asc()
+        rows = list(await session.execute(select(merged).order_by(order).limit(limit)))
+        return rows[::-1] if backwards else rows
+
+    @staticmethod
+    def _events(conversation_id: ConversationId) -> Select[*tuple[Any, ...]]:
+        return select(
+            EventRow.id,
+            EventRow.seq,
+            literal("learner").label("author"),
+            EventRow.kind,
+            EventRow.text,
+            EventRow.occurred_at.label("at"),
+            EventRow.state,
+            literal(None).label("citations"),
+            literal(None).label("in_reply_to"),
+        ).where(EventRow.conversation_id == conversation_id)
+
+    @staticmethod
+    def _replies(conversation_id: ConversationId) -> Select[*tuple[Any, ...]]:
+        return select(
+            ReplyRow.id,
+            ReplyRow.seq,
+            literal("bot").label("author"),
+            literal("reply").label("kind"),
+            ReplyRow.text,
+            ReplyRow.created_at.label("at"),
+            ReplyRow.state,
+            ReplyRow.citations,
+            ReplyRow.in_reply_to,
+        ).where(ReplyRow.conversation_id == conversation_id)
+
+    async def list_conversations(
+        self,
+        session: TenantSession,
+        *,
+        before: UUID | None,
+        limit: int,
+        connection_id: UUID | None,
+        learner_id: UUID | None,
+    ) -> list[ConversationRow]:
+        """Conversations, newest first."""
+        query = select(ConversationRow).order_by(ConversationRow.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(ConversationRow.id < before)
+        if connection_id is not None:
+            query = query.where(ConversationRow.connection_id == connection_id)
+        if learner_id is not None:
+            query = query.where(ConversationRow.learner_id == learner_id)
+        return list(await session.scalars(query))
+
+    async def find_conversation(
+        self, session: TenantSession, conversation_id: ConversationId
+    ) -> ConversationRow | None:
+        """One conversation, if this tenant has it."""
+        return await session.scalar(
+            select(ConversationRow).where(ConversationRow.id == conversation_id)
+        )

@@ -1,0 +1,125 @@
+"""The truth of messaging: connections, conversations, events, turns, replies."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from coachline.foundation.database import Base, TenantOwned, Timestamped
+
+ConnectionState = Literal["active", "disabled"]
+ConversationState = Literal["idle", "waiting", "rung", "running"]
+EventState = Literal["new", "answered", "recorded", "refused", "parked"]
+TurnState = Literal["running", "saved", "failed", "abandoned"]
+TurnOutcome = Literal["answered", "fallback", "refused", "recorded", "parked"]
+ReplyState = Literal["pending", "sending", "sent", "unknown", "dead"]
+
+_Json = JSONB()
+
+
+class ConnectionRow(TenantOwned, Base):
+    """One tenant's account on a platform; ``sealed_config`` opens only for this row."""
+
+    __tablename__ = "connection"
+
+    channel: Mapped[str]
+    name: Mapped[str]
+    sealed_config: Mapped[bytes]
+    state: Mapped[str] = mapped_column(server_default="active")
+    problem: Mapped[str | None]
+
+
+class ConnectionRoute(Timestamped, Base):
+    """Tenant-free: which tenant a connection's address belongs to."""
+
+    __tablename__ = "connection_route"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[UUID]
+
+
+class ConversationRow(TenantOwned, Base):
+    """One learner in one thread of one connection, and the lock of everything done there.
+
+    ``epoch`` is the fencing token, one higher with every claim. ``bell`` names the reminder that
+    may claim it. ``failures`` counts turns in a row that did not get saved.
+    """
+
+    __tablename__ = "conversation"
+
+    connection_id: Mapped[UUID]
+    identity_id: Mapped[UUID]
+    learner_id: Mapped[UUID]
+    thread: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default="idle")
+    epoch: Mapped[int] = mapped_column(server_default="0")
+    bell: Mapped[UUID | None]
+    due_at: Mapped[datetime | None]
+    burst_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(server_default="0")
+    last_seq: Mapped[int] = mapped_column(server_default="0")
+
+
+class EventRow(TenantOwned, Base):
+    """An inbound event. ``seq`` is its place in the conversation, shared with replies."""
+
+    __tablename__ = "inbox_event"
+
+    connection_id: Mapped[UUID]
+    conversation_id: Mapped[UUID]
+    external_id: Mapped[str]
+    kind: Mapped[str]
+    text: Mapped[str]
+    reply_to: Mapped[str | None]
+    attachments: Mapped[list[dict[str, Any]]] = mapped_column(_Json, server_default="[]")
+    raw: Mapped[dict[str, Any]] = mapped_column(_Json, server_default="{}")
+    occurred_at: Mapped[datetime]
+    seq: Mapped[int]
+    state: Mapped[str] = mapped_column(server_default="new")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    turn_id: Mapped[UUID | None]
+    settled_at: Mapped[datetime | None]
+
+
+class TurnRow(TenantOwned, Base):
+    """One try to answer a burst. ``trace`` tells how, in ids and numbers, never in text."""
+
+    __tablename__ = "turn"
+
+    conversation_id: Mapped[UUID]
+    epoch: Mapped[int]
+    state: Mapped[str]
+    outcome: Mapped[str | None]
+    model: Mapped[str | None]
+    prompt_version: Mapped[str | None]
+    trace: Mapped[dict[str, Any]] = mapped_column(_Json, server_default="{}")
+    problem: Mapped[str | None]
+    finished_at: Mapped[datetime | None]
+
+
+class ReplyRow(TenantOwned, Base):
+    """One part of an answer. ``attempts`` is the fence of its outcome."""
+
+    __tablename__ = "outbox_reply"
+
+    conversation_id: Mapped[UUID]
+    turn_id: Mapped[UUID]
+    part: Mapped[int]
+    parts: Mapped[int]
+    seq: Mapped[int]
+    text: Mapped[str]
+    citations: Mapped[list[dict[str, Any]]] = mapped_column(_Json, server_default="[]")
+    in_reply_to: Mapped[list[str]] = mapped_column(_Json, server_default="[]")
+    state: Mapped[str] = mapped_column(server_default="pending")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    failures: Mapped[int] = mapped_column(server_default="0")
+    not_before: Mapped[datetime | None]
+    sending_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+    receipt: Mapped[dict[str, Any] | None] = mapped_column(_Json)
+    problem: Mapped[str | None]

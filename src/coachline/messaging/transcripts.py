@@ -1,0 +1,230 @@
+"""Reading conversations back, and telling where a message is and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from channel_kit import Citation
+from coachline.foundation.database import Database
+from coachline.foundation.errors import NotFound
+from coachline.foundation.ids import ConnectionId, ConversationId, EventId, LearnerId, TenantId
+from coachline.messaging.repository import (
+    InboxRepository,
+    OutboxRepository,
+    TranscriptRepository,
+)
+from coachline.messaging.tables import EventRow, ReplyRow, TurnRow
+from coachline.messaging.turns import Message
+
+
+class ConversationNotFound(NotFound):
+    """No such conversation, or not yours."""
+
+    code = "conversation_not_found"
+
+
+class EventNotFound(NotFound):
+    """No such event, or not yours."""
+
+    code = "event_not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A learner in a thread of a connection."""
+
+    id: ConversationId
+    connection_id: ConnectionId
+    learner_id: LearnerId
+    thread: str
+    state: str
+    messages: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A step that a message has passed: when, and details in ids and numbers."""
+
+    name: str
+    at: datetime
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where an event is: its state and every checkpoint, oldest first."""
+
+    event_id: EventId
+    state: str
+    checkpoints: tuple[Checkpoint, ...]
+
+
+class Transcripts:
+    """Reads messages, conversations and checkpoints of one tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._repository = TranscriptRepository()
+        self._inbox = InboxRepository()
+        self._outbox = OutboxRepository()
+
+    async def list_messages(
+        self,
+        tenant_id: TenantId,
+        conversation_id: ConversationId,
+        *,
+        after: int | None = None,
+        limit: int = 50,
+    ) -> list[Message]:
+        """Messages after a place, oldest first.
+
+        Raises:
+            ConversationNotFound: there is no such conversation.
+        """
+        async with self._database.tenant(tenant_id) as session:
+            if await self._repository.find_conversation(session, conversation_id) is None:
+                raise ConversationNotFound("There is no such conversation.")
+            rows = await self._repository.list_messages(
+                session, conversation_id, after=after, before=None, limit=limit
+            )
+        return [_message(row) for row in rows]
+
+    async def tail(
+        self,
+        tenant_id: TenantId,
+        conversation_id: ConversationId,
+        *,
+        before_seq: int,
+        limit: int,
+    ) -> list[Message]:
+        """The last messages before a place, oldest first."""
+        async with self._database.tenant(tenant_id) as session:
+            rows = await self._repository.list_messages(
+                session, conversation_id, after=None, before=before_seq, limit=limit
+            )
+        return [_message(row) for row in rows]
+
+    async def get_conversation(
+        self, tenant_id: TenantId, conversation_id: ConversationId
+    ) -> Conversation:
+        """One conversation.
+
+        Raises:
+            ConversationNotFound: there is none.
+        """
+        async with self._database.tenant(tenant_id) as session:
+            row = await self._repository.find_conversation(session, conversation_id)
+        if row is None:
+            raise ConversationNotFound("There is no such conversation.")
+        return _conversation(row)
+
+    async def list_conversations(
+        self,
+        tenant_id: TenantId,
+        *,
+        before: UUID | None = None,
+        limit: int = 50,
+        connection_id: UUID | None = None,
+        learner_id: UUID | None = None,
+    ) -> list[Conversation]:
+        """Conversations, newest first, before an id."""
+        async with self._database.tenant(tenant_id) as session:
+            rows = await self._repository.list_conversations(
+                session,
+                before=before,
+                limit=limit,
+                connection_id=connection_id,
+                learner_id=learner_id,
+            )
+        return [_conversation(row) for row in rows]
+
+    async def explain(self, tenant_id: TenantId, event_id: EventId) -> Explanation:
+        """Every checkpoint that an event has passed.
+
+        Raises:
+            EventNotFound: there is no such event.
+        """
+        async with self._database.tenant(tenant_id) as session:
+            event = await self._inbox.find_event(session, event_id)
+            if event is None:
+                raise EventNotFound("There is no such event.")
+            turns = await self._inbox.list_turns_of(
+                session, event.conversation_id, event.created_at, event.turn_id
+            )
+            replies = await self._outbox.list_of_turns(session, [turn.id for turn in turns])
+        return Explanation(event_id, event.state, _checkpoints(event, turns, replies))
+
+
+def _checkpoints(
+    event: EventRow, turns: Sequence[TurnRow], replies: Sequence[ReplyRow]
+) -> tuple[Checkpoint, ...]:
+    points = [
+        Checkpoint("occurred", event.occurred_at, {"kind": event.kind}),
+        Checkpoint(
+            "stored", event.created_at, {"external_id": event.external_id, "seq": event.seq}
+        ),
+    ]
+    for turn in turns:
+        begun: dict[str, Any] = {"turn_id": str(turn.id), "epoch": turn.epoch}
+        points.append(Checkpoint("turn_begun", turn.created_at, begun))
+        if turn.finished_at is not None:
+            details = {
+                "turn_id": str(turn.id),
+                "outcome": turn.outcome,
+                "model": turn.model,
+                "prompt_version": turn.prompt_version,
+                "problem": turn.problem,
+                **turn.trace,
+            }
+            points.append(Checkpoint(f"turn_{turn.state}", turn.finished_at, details))
+    for reply in replies:
+        points += _reply_checkpoints(reply)
+    if event.settled_at is not None:
+        points.append(Checkpoint(f"event_{event.state}", event.settled_at, {}))
+    return tuple(sorted(points, key=lambda point: point.at))
+
+
+def _reply_checkpoints(reply: ReplyRow) -> list[Checkpoint]:
+    about: dict[str, Any] = {"reply_id": str(reply.id), "part": reply.part, "parts": reply.parts}
+    points = [Checkpoint("reply_stored", reply.created_at, about)]
+    tried = about | {"attempts": reply.attempts, "problem": reply.problem}
+    if reply.sending_at is not None:
+        points.append(Checkpoint("reply_sending", reply.sending_at, tried))
+    if reply.sent_at is not None:
+        points.append(Checkpoint("reply_sent", reply.sent_at, tried | {"receipt": reply.receipt}))
+    elif reply.state in ("unknown", "dead"):
+        points.append(Checkpoint(f"reply_{reply.state}", reply.updated_at, tried))
+    return points
+
+
+def _message(row: Any) -> Message:
+    return Message(
+        id=row.id,
+        seq=row.seq,
+        author=row.author,
+        kind=row.kind,
+        text=row.text,
+        at=row.at,
+        state=row.state,
+        citations=tuple(Citation.model_validate(item) for item in row.citations or ()),
+        in_reply_to=tuple(row.in_reply_to or ()),
+    )
+
+
+def _conversation(row: Any) -> Conversation:
+    return Conversation(
+        id=ConversationId(row.id),
+        connection_id=ConnectionId(row.connection_id),
+        learner_id=LearnerId(row.learner_id),
+        thread=row.thread,
+        state=row.state,
+        messages=row.last_seq,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,104 @@
+"""The real servers, started once per run, and two tenants for every test that asks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fixtures.time import FakeClock
+
+from coachline.foundation.clock import SystemClock
+from coachline.foundation.database import Database
+from coachline.foundation.ids import TenantId, new_id
+from coachline.foundation.schema import migrate
+from coachline.local import PostgresServer, ValkeyServer, ensure_database
+from coachline.tenancy import Keys, Tenants
+
+ROLES = {
+    "coachline_owner": "owner-password",
+    "coachline_app": "app-password",
+    "coachline_worker": "worker-password",
+}
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the real parts of this run are."""
+
+    postgres: PostgresServer
+    owner_url: str
+    app_url: str
+    worker_url: str
+    redis_url: str
+
+    def url(self, role: str, database: str = "coachline") -> str:
+        """A URL of one role on any database of the server."""
+        return self.postgres.url(role, ROLES[role], database)
+
+
+@pytest.fixture(scope="session")
+async def servers() -> AsyncIterator[Servers]:
+    """PostgreSQL, migrated, and Valkey."""
+    with tempfile.TemporaryDirectory(prefix="cl-") as folder:
+        home = Path(folder)
+        postgres = PostgresServer(
+            home / "pg", runtime=home / "run", settings={"max_connections": "200"}
+        )
+        valkey = ValkeyServer(home / "run")
+        await postgres.start()
+        await valkey.start()
+        try:
+            await ensure_database(postgres, database="coachline", roles=ROLES)
+            url = postgres.url("coachline_owner", ROLES["coachline_owner"], "coachline")
+            await migrate(url)
+            yield Servers(
+                postgres=postgres,
+                owner_url=url,
+                app_url=postgres.url("coachline_app", ROLES["coachline_app"], "coachline"),
+                worker_url=postgres.url(
+                    "coachline_worker", ROLES["coachline_worker"], "coachline"
+                ),
+                redis_url=valkey.url,
+            )
+        finally:
+            await valkey.stop()
+            await postgres.stop()
+
+
+@pytest.fixture(scope="session")
+def owner_url(servers: Servers) -> str:
+    """PostgreSQL as the owner of the schema."""
+    return servers.owner_url
+
+
+@pytest.fixture(scope="session")
+def redis_url(servers: Servers) -> str:
+    """The run's Valkey."""
+    return servers.redis_url
+
+
+@pytest.fixture(scope="session")
+async def database(servers: Servers) -> AsyncIterator[Database]:
+    """The two roles of the runtime."""
+    database = Database(servers.app_url, servers.worker_url, pool_size=10)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands still."""
+    return FakeClock()
+
+
+@pytest.fixture
+async def tenants(database: Database) -> tuple[TenantId, TenantId]:
+    """Two fresh tenants; tests are kept apart by tenants, as customers are."""
+    clock = SystemClock()
+    service = Tenants(database, Keys(database, clock), clock)
+    first = await service.create(f"a-{new_id()}")
+    second = await service.create(f"b-{new_id()}")
+    return first.tenant_id, second.tenant_id

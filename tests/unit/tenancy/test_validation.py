@@ -1,0 +1,80 @@
+"""Names, languages, time zones and texts: what is accepted, and a clear word about the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from coachline.tenancy.profile import ProfileChanges
+from coachline.tenancy.validation import (
+    ProfileInvalid,
+    TenantNameInvalid,
+    check_changes,
+    check_name,
+)
+
+
+@pytest.mark.parametrize("name", ["a", "acme", "0-day", "a" * 63, "acme-coaching-2"])
+def test_a_plain_name_is_accepted(name: str) -> None:
+    check_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "-a", "Acme", "a_b", "a b", "a" * 64, "a\n", "ä", "../etc", "a\x00"]
+)
+def test_any_other_name_is_refused_with_an_example(name: str) -> None:
+    with pytest.raises(TenantNameInvalid, match="acme-coaching"):
+        check_name(name)
+
+
+@pytest.mark.parametrize("language", ["en", "de-AT", "zh-Hant-TW", "es-419", "sl-rozaj", "yue"])
+def test_a_language_tag_is_accepted(language: str) -> None:
+    check_changes({"language": language})
+
+
+@pytest.mark.parametrize("language", ["", "e", "english", "en_GB", "en-", "en-GB\n", "123", "d-e"])
+def test_what_is_no_language_tag_is_refused(language: str) -> None:
+    with pytest.raises(ProfileInvalid, match="BCP 47"):
+        check_changes({"language": language})
+
+
+@pytest.mark.parametrize("time_zone", ["UTC", "Europe/Vienna", "America/Argentina/Buenos_Aires"])
+def test_a_time_zone_is_accepted(time_zone: str) -> None:
+    check_changes({"time_zone": time_zone})
+
+
+@pytest.mark.parametrize(
+    "time_zone",
+    ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "Europe", "U\x00TC", "\ud800"],
+)
+def test_what_is_no_time_zone_is_refused(time_zone: str) -> None:
+    with pytest.raises(ProfileInvalid, match="IANA"):
+        check_changes({"time_zone": time_zone})
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"display_name": " "}, "display_name"),
+        ({"display_name": "x" * 201}, "display_name"),
+        ({"display_name": None}, "display_name"),
+        ({"persona": "a\x00b"}, "persona"),
+        ({"persona": "\ud800"}, "persona"),
+        ({"persona": "x" * 20_001}, "persona"),
+        ({"apology": ""}, "apology"),
+        ({"chat_model": "a model"}, "model"),
+        ({"fallback_models": ("ok", "-no")}, "model"),
+        ({"fallback_models": ("m",) * 11}, "fallback_models"),
+        ({"max_turns": 0}, "max_turns"),
+        ({"messages_per_day": 2**31}, "messages_per_day"),
+    ],
+)
+def test_a_wrong_value_names_its_field(changes: ProfileChanges, field: str) -> None:
+    with pytest.raises(ProfileInvalid, match=field):
+        check_changes(changes)
+
+
+def test_none_goes_back_to_the_default_where_there_is_one() -> None:
+    check_changes(
+        {"chat_model": None, "apology": None, "max_turns": None, "messages_per_day": None}
+    )
+    check_changes({"persona": "", "fallback_models": ()})
