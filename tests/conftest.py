@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fixtures.time import FakeClock
 
 from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database
@@ -16,6 +15,7 @@ from coachline.foundation.ids import TenantId, new_id
 from coachline.foundation.schema import migrate
 from coachline.local import PostgresServer, ValkeyServer, ensure_database
 from coachline.tenancy import Keys, Tenants
+from fixtures.time import FakeClock
 
 ROLES = {
     "coachline_owner": "owner-password",
@@ -58,9 +58,7 @@ async def servers() -> AsyncIterator[Servers]:
                 postgres=postgres,
                 owner_url=url,
                 app_url=postgres.url("coachline_app", ROLES["coachline_app"], "coachline"),
-                worker_url=postgres.url(
-                    "coachline_worker", ROLES["coachline_worker"], "coachline"
-                ),
+                worker_url=postgres.url("coachline_worker", ROLES["coachline_worker"], "coachline"),
                 redis_url=valkey.url,
             )
         finally:

@@ -32,7 +32,8 @@ def _documents() -> None:
           id uuid not null,
           source text not null check (char_length(source) between 1 and 500),
           title text not null,
-          media_type text not null check (media_type in ('text/markdown', 'text/plain')),
+          media_type text not null default 'text/markdown'
+            check (media_type in ('text/markdown', 'text/plain')),
           text text not null,
           digest bytea not null,
           revision integer not null default 1 check (revision > 0),

@@ -44,7 +44,7 @@ def upgrade() -> None:
           tenant_id uuid not null,
           id uuid not null,
           conversation_id uuid not null,
-          kind text not null check (kind in ('quota', 'apology')),
+          kind text not null check (kind in ('apology', 'learner_rate', 'tenant_quota')),
           event_id uuid not null,
           said_at timestamptz not null,
           created_at timestamptz not null default now(),

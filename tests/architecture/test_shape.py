@@ -9,6 +9,7 @@ from architecture.rules.shape import (
     FUNCTION_LINES,
     crowded_files,
     empty_names,
+    environment_reads,
     module_state,
     over_budget,
 )
@@ -131,3 +132,13 @@ def test_module_state_is_found(line: str) -> None:
 )
 def test_constants_and_local_values_are_no_state(line: str) -> None:
     assert not module_state([Source(_PATH, line)])
+
+
+def test_the_environment_is_read_in_one_place(project: tuple[Source, ...]) -> None:
+    found = environment_reads(project)
+    assert not found, report(found)
+
+
+@pytest.mark.parametrize("line", ["url = os.environ['X']", "url = os.getenv('X')"])
+def test_a_read_of_the_environment_is_found(line: str) -> None:
+    assert len(environment_reads([Source(_PATH, line)])) == 1

@@ -192,3 +192,11 @@ def test_cleaned_text_can_be_stored_and_cleaning_again_changes_nothing(text: str
     assert "\x00" not in cleaned
     assert cleaned.encode().decode() == cleaned
     assert clean(cleaned) == cleaned
+
+
+def test_code_whose_first_line_leaves_no_room_is_cut_as_plain_text() -> None:
+    text = "```" + "language" * 3 + "\n" + "code " * 20 + "\n```"
+    parts = split(text, 40)
+    assert all(len(part) <= 40 for part in parts)
+    words = "".join(parts).replace("`", "").split()
+    assert "".join(words) == "".join(text.replace("`", "").split())

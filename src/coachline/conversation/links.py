@@ -34,11 +34,11 @@ _ESCAPE: Final = re.compile(r"\\([.:/\\@?#])")
 _INVISIBLE: Final = re.compile("[\u00ad\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\ue000\ue001]")
 _KEPT: Final = re.compile("\ue000(\\d+)\ue001")
 _MARKS: Final = str.maketrans("", "", "*_`~\\")
-# Beside every ending of two letters (countries), the endings that chat programs make links of.
-_ENDINGS: Final = frozenset(
-    "com org net edu gov int info biz app dev xyz top site online shop store cloud page link "
-    "click live life world blog news club space website tech pro mobi name localhost local "
-    "test example invalid internal onion zip mov".split()
+# Endings that chat programs make links of: every country's, and the usual ones.
+_ENDING: Final = re.compile(
+    "[a-z]{2}|xn--.*|com|org|net|edu|gov|int|info|biz|app|dev|xyz|top|site|online|shop|store|cloud|"
+    "page|link|click|live|life|world|blog|news|club|space|website|tech|pro|mobi|name|localhost|"
+    "local|test|example|invalid|internal|onion|zip|mov"
 )
 
 
@@ -123,7 +123,7 @@ def _is_link(found: re.Match[str]) -> bool:
         return True
     if found.string[: found.start()].endswith("@"):
         return False  # a mail address: it is written to, never fetched
-    return len(last) == 2 or last in _ENDINGS or last.startswith("xn--")
+    return _ENDING.fullmatch(last) is not None
 
 
 def _defanged(host: str) -> str:

@@ -110,7 +110,8 @@ def _engine(url: str, *, pool_size: int, pooler: bool, name: str) -> AsyncEngine
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=_CONNECT_SECONDS,
-        pool_pre_ping=False,
+        # An error's text may reach a log, and parameters hold what learners wrote.
+        hide_parameters=True,
     )
 
 

@@ -7,7 +7,9 @@ problem document.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -28,6 +30,8 @@ Header = tuple[bytes, bytes]
 
 REQUEST_ID: Final = "coachline.request_id"
 """The key of the request id in an ASGI scope."""
+
+_LINGER_SECONDS: Final = 1.0
 
 # A route that serves pages sets its own policy; a default never replaces what is there.
 _DEFAULT_HEADERS: Final[tuple[Header, ...]] = (
@@ -50,7 +54,8 @@ class Edge:
     Args:
         app: what it stands around.
         max_body_bytes: the largest request body that is read. A longer declared length is
-            answered 413 at once, a longer undeclared one after at most one message more.
+            answered 413 at once, a longer undeclared one as soon as it passes the limit; what the
+            client still sends is thrown away for up to a second.
     """
 
     def __init__(self, app: App, *, max_body_bytes: int) -> None:
@@ -86,6 +91,7 @@ class _Exchange:
         self._send = send
         self._max_body_bytes = max_body_bytes
         self._read_bytes = 0
+        self._is_read = False
         self._is_too_large = False
         self._is_gone = False
         self._is_started = False
@@ -125,6 +131,7 @@ class _Exchange:
             self._is_gone = True
             return message
         self._read_bytes += len(message.get("body", b""))
+        self._is_read = not message.get("more_body", False)
         if self._read_bytes > self._max_body_bytes:
             self._is_too_large = True
             raise _BodyTooLarge
@@ -159,7 +166,23 @@ class _Exchange:
                 "headers": self._complete(headers),
             }
         )
-        await self._send({"type": "http.response.body", "body": b"" if self._is_head else body})
+        body = b"" if self._is_head else body
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        if not self._is_read and refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            await self._linger()
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _linger(self) -> None:
+        # The answer is out. A client that still sends would get a reset in its place if the
+        # connection closed now, so what comes is thrown away for a moment.
+        dropped = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while dropped <= self._max_body_bytes:
+                    message = await self._receive()
+                    dropped += len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
 
     def _complete(self, headers: Iterable[Header]) -> list[Header]:
         given = [(name, value) for name, value in headers if name.lower() != b"x-request-id"]

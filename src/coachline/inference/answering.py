@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from coachline.inference.breaker import CircuitBreaker
 from coachline.inference.chat import Answer, ChatRequest, ModelServer, OnText
@@ -10,16 +12,19 @@ from coachline.inference.errors import (
     EmptyAnswer,
     ModelBusy,
     ModelError,
+    ModelPaused,
     ModelsUnavailable,
     ModelTimedOut,
 )
 from coachline.inference.fairness import FairQueue
 
-_TRIES_FOR_EMPTY = 2
-
 
 class Models:
     """Asks the models of a request in their order until one answers.
+
+    The deadline covers everything. At most half of it is spent waiting for a slot, so that a full
+    queue is not taken for a slow model; what is left is shared evenly by the models still to try,
+    so that a slow first choice leaves time for the second.
 
     Args:
         deadline_seconds: for a whole request: waiting in the queue, every model, every retry.
@@ -49,35 +54,56 @@ class Models:
             ModelsUnavailable: no model answered; ``reasons`` names each and its failure.
             ModelBusy: the turn of this request did not come; it is worth another try later.
         """
+        end = _now() + self._deadline_seconds
+        if all(self._breaker.is_open(model) for model in request.models):
+            # Known before a slot is free: nobody should wait for this.
+            raise ModelsUnavailable([f"{model}: {ModelPaused.code}" for model in request.models])
         reasons: list[str] = []
-        is_running = False
-        try:
-            async with asyncio.timeout(self._deadline_seconds):
-                if all(self._breaker.is_open(model) for model in request.models):
-                    # Known before a slot is: nobody should wait for this.
-                    raise ModelsUnavailable([f"{model}: model_paused" for model in request.models])
-                async with self._queue.slot(request.tenant_id, background=request.background):
-                    is_running = True
-                    for model in request.models:
-                        reasons.append(f"{model}: {ModelTimedOut.code}")  # until it is known
-                        try:
-                            return await self._ask(model, request, on_text)
-                        except ModelError as error:
-                            reasons[-1] = f"{model}: {error.code}"
-        except TimeoutError:
-            if not is_running:
-                raise ModelBusy(
-                    "The model server did not come to this request in time.",
-                    retry_after_seconds=self._deadline_seconds,
-                ) from None
+        async with self._slot(request):
+            for position, model in enumerate(request.models):
+                now = _now()
+                until = now + (end - now) / (len(request.models) - position)
+                try:
+                    return await self._ask(model, request, on_text, until)
+                except ModelError as error:
+                    reasons.append(f"{model}: {error.code}")
         raise ModelsUnavailable(reasons)
 
-    async def _ask(self, model: str, request: ChatRequest, on_text: OnText | None) -> Answer:
-        for last in (*[False] * (_TRIES_FOR_EMPTY - 1), True):
+    @asynccontextmanager
+    async def _slot(self, request: ChatRequest) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
             try:
-                with self._breaker.attempt(model):
+                async with asyncio.timeout(self._deadline_seconds / 2):
+                    await stack.enter_async_context(
+                        self._queue.slot(request.tenant_id, background=request.background)
+                    )
+            except TimeoutError:
+                raise ModelBusy(
+                    "The model server did not come to this request in time.",
+                    retry_after_seconds=self._queue.estimate_seconds,
+                ) from None
+            yield
+
+    async def _ask(
+        self, model: str, request: ChatRequest, on_text: OnText | None, until: float
+    ) -> Answer:
+        try:
+            return await self._try(model, request, on_text, until)
+        except EmptyAnswer:
+            # Sampling differs each time: an empty answer is often followed by a whole one.
+            return await self._try(model, request, on_text, until)
+
+    async def _try(
+        self, model: str, request: ChatRequest, on_text: OnText | None, until: float
+    ) -> Answer:
+        with self._breaker.attempt(model):
+            try:
+                async with asyncio.timeout_at(until):
                     return await self._server.chat(model, request, on_text)
-            except EmptyAnswer:
-                if last:
-                    raise
-        raise AssertionError("unreachable")
+            except TimeoutError as error:
+                raise ModelTimedOut(f"Model {model!r} used up its time.") from error
+
+
+def _now() -> float:
+    """The event loop's clock, the one that its deadlines follow."""
+    return asyncio.get_running_loop().time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 
@@ -15,16 +16,25 @@ _BATCH = 64
 
 
 class Embedder:
-    """Makes embeddings with one model, through the same queue as answers where the server is one.
+    """Makes embeddings with one model, in fair turns.
 
-    Attributes:
+    Args:
         model: the model's name; vectors of different models must never be compared.
+        deadline_seconds: for a call that somebody waits for, however many batches it has. A
+            background call has only the server's deadline per batch.
     """
 
     def __init__(
-        self, server: ModelServer, queue: FairQueue, breaker: CircuitBreaker, *, model: str
+        self,
+        server: ModelServer,
+        queue: FairQueue,
+        breaker: CircuitBreaker,
+        *,
+        model: str,
+        deadline_seconds: float,
     ) -> None:
         self.model = model
+        self._deadline_seconds = deadline_seconds
         self._server = server
         self._queue = queue
         self._breaker = breaker
@@ -40,20 +50,30 @@ class Embedder:
             EmbeddingsUnavailable: the server failed, is too busy, or sent unusable vectors.
         """
         vectors: list[list[float]] = []
-        for at in range(0, len(texts), _BATCH):
-            batch = texts[at : at + _BATCH]
-            try:
-                async with self._queue.slot(tenant_id, background=background):
-                    with self._breaker.attempt(self.model):
-                        found = await self._server.embed(self.model, batch)
-                        _check(found, len(batch), vectors or found)
-            except (ModelError, ModelBusy) as error:
-                raise EmbeddingsUnavailable(
-                    f"No embeddings from model {self.model!r}: {error.message}",
-                    retry_after_seconds=error.retry_after_seconds,
-                ) from error
-            vectors += found
+        try:
+            async with asyncio.timeout(None if background else self._deadline_seconds):
+                for at in range(0, len(texts), _BATCH):
+                    batch = texts[at : at + _BATCH]
+                    async with self._queue.slot(tenant_id, background=background):
+                        vectors += await self._embed_batch(batch, vectors)
+        except (ModelError, ModelBusy) as error:
+            raise EmbeddingsUnavailable(
+                f"No embeddings from model {self.model!r}: {error.message}",
+                retry_after_seconds=error.retry_after_seconds,
+            ) from error
+        except TimeoutError as error:
+            raise EmbeddingsUnavailable(
+                f"No embeddings from model {self.model!r} in time."
+            ) from error
         return vectors
+
+    async def _embed_batch(
+        self, batch: Sequence[str], before: list[list[float]]
+    ) -> list[list[float]]:
+        with self._breaker.attempt(self.model):
+            found = await self._server.embed(self.model, batch)
+            _check(found, len(batch), before or found)
+            return found
 
 
 def _check(vectors: list[list[float]], count: int, like: list[list[float]]) -> None:

@@ -54,6 +54,11 @@ class FairQueue:
         """Requests that hold a slot."""
         return self._slots - self._free
 
+    @property
+    def estimate_seconds(self) -> float:
+        """How long all that waits now will probably take."""
+        return max(1.0, math.ceil(self.waiting / self._slots) * self._hold_seconds)
+
     @asynccontextmanager
     async def slot(self, tenant_id: TenantId, *, background: bool = False) -> AsyncIterator[None]:
         """Wait for a slot, and hold it for the body of the ``async with``.
@@ -103,11 +108,10 @@ class FairQueue:
 
     def _turn_away(self, newcomer: TenantId) -> None:
         ring = self._background or self._interactive
-        rounds = math.ceil(self.waiting / self._slots)
         ring.take_newest_of_largest(newcomer).set_exception(
             ModelBusy(
                 "The model server has too much to do now; try again shortly.",
-                retry_after_seconds=max(1.0, rounds * self._hold_seconds),
+                retry_after_seconds=self.estimate_seconds,
             )
         )
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import httpx
 from ollama import AsyncClient, ChatResponse, ResponseError
@@ -55,36 +56,37 @@ class OllamaServer:
             follow_redirects=False,
             trust_env=False,
             auth=_without_key_of_environment,
-            transport=_BoundedTransport(limits=_CONNECTIONS),
+            transport=_BoundedTransport(limits=_CONNECTIONS, trust_env=False),
         )
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.close()
+        await self._client.close()  # type: ignore[no-untyped-call]  # the library has no type there
 
     async def chat(self, model: str, request: ChatRequest, on_text: OnText | None = None) -> Answer:
-        """See `ModelServer.chat`. Time spent in ``on_text`` counts only to the whole answer's."""
+        """See `ModelServer.chat`. What ``on_text`` raises is passed on as it is."""
+        clock = asyncio.get_running_loop().time
         started = time.monotonic()
+        end = clock() + self._deadlines.total_seconds
+        patience = clock() + self._deadlines.first_token_seconds
         writing = _Writing(model, request.max_tokens * _MOST_CHARACTERS_PER_TOKEN)
         with _as_model_errors(model):
-            async with (
-                asyncio.timeout(self._deadlines.total_seconds),
-                asyncio.timeout(self._deadlines.first_token_seconds) as patience,
-                aclosing(await self._start(model, request)) as parts,
-            ):
-                async for part in parts:
-                    if not writing.add(part):
-                        continue
-                    if on_text is not None and writing.text:
-                        patience.reschedule(None)
-                        await on_text(writing.text)
-                    patience.reschedule(
-                        asyncio.get_running_loop().time() + self._deadlines.stall_seconds
-                    )
-        return writing.finish(started)
+            parts = await self._start(model, request)
+        async with aclosing(parts):
+            while True:
+                with _as_model_errors(model):
+                    async with asyncio.timeout_at(min(patience, end)):
+                        part = await anext(parts, None)
+                if part is None:
+                    return writing.finish(started)
+                if not writing.add(part):
+                    continue
+                if on_text is not None and writing.text:
+                    await on_text(writing.text)
+                patience = clock() + self._deadlines.stall_seconds
 
-    async def _start(self, model: str, request: ChatRequest) -> _Parts:
-        parts: _Parts = await self._client.chat(  # type: ignore[assignment]
+    async def _start(self, model: str, request: ChatRequest) -> AsyncGenerator[ChatResponse, None]:
+        parts = await self._client.chat(
             model,
             [{"role": each.role, "content": each.content} for each in request.messages],
             stream=True,
@@ -94,7 +96,7 @@ class OllamaServer:
                 "num_ctx": self._context_tokens,
             },
         )
-        return parts
+        return cast("AsyncGenerator[ChatResponse, None]", parts)  # the library promises less
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """See `ModelServer.embed`. A text that is too long for the model is cut by the server."""
@@ -123,9 +125,6 @@ class OllamaServer:
             context_tokens=context if isinstance(context, int) else None,
             capabilities=tuple(answer.capabilities or ()),
         )
-
-
-_Parts = AsyncGenerator[ChatResponse, None]
 
 
 class _Writing:
@@ -202,6 +201,7 @@ def _as_model_errors(model: str) -> Iterator[None]:
         ) from error
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         # Bytes that are no JSON, JSON that is no object, an object with fields of other types.
+        # Not chained: such an error quotes what it could not read, which may be message text.
         raise ModelFailed(
             f"The model server sent what cannot be read ({type(error).__name__})."
         ) from None
@@ -239,10 +239,9 @@ class _BoundedStream(httpx.AsyncByteStream):
 
 
 class _BoundedTransport(httpx.AsyncHTTPTransport):
-    """Ends a response that does not end: the library looks for a line end in any number of bytes."""
+    """Ends a response that has no end: the library reads on until a line is whole."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await super().handle_async_request(request)
-        if isinstance(response.stream, httpx.AsyncByteStream):
-            response.stream = _BoundedStream(response.stream)
+        response.stream = _BoundedStream(cast("httpx.AsyncByteStream", response.stream))
         return response

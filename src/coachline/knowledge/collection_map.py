@@ -91,7 +91,7 @@ class CollectionMap:
     async def drop_others(self, tenant_id: TenantId) -> None:
         """Remove every collection of the tenant but the one in use, whoever left it behind."""
         current = await self.find(tenant_id)
-        for name in await self._store.list(_prefix(tenant_id)):
+        for name in await self._store.list_names(_prefix(tenant_id)):
             if current is not None and name != current.name:
                 await self._store.drop(name)
 

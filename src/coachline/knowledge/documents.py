@@ -49,7 +49,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class SavedDocument:
-    """What saving did: ``created`` a document, or ``changed`` the one of this source, or nothing."""
+    """What saving did: it ``created`` a document, ``changed`` that of this source, or neither."""
 
     document_id: DocumentId
     state: DocumentState

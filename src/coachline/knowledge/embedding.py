@@ -49,9 +49,7 @@ class PassageEmbeddings:
             found = await self._cache.find_all(session, model, list(by_digest))
         missing = {digest: text for digest, text in by_digest.items() if digest not in found}
         if missing:
-            vectors = await self._embedder.embed(
-                tenant_id, list(missing.values()), background=True
-            )
+            vectors = await self._embedder.embed(tenant_id, list(missing.values()), background=True)
             made = {
                 digest: struct.pack(f"<{len(vector)}f", *vector)
                 for digest, vector in zip(missing, vectors, strict=True)

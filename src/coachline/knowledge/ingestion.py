@@ -139,9 +139,7 @@ class Ingestion:
                 work.tenant_id, self._model.model, len(values[0])
             )
             vectors = [
-                Vector(
-                    PassageId(row.id), work.tenant_id, work.document_id, work.revision, numbers
-                )
+                Vector(PassageId(row.id), work.tenant_id, work.document_id, work.revision, numbers)
                 for row, numbers in zip(batch, values, strict=True)
             ]
             await self._store.upsert(collection.name, vectors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -14,7 +15,7 @@ MediaType = Literal["text/markdown", "text/plain"]
 MAX_DOCUMENT_BYTES = 2_000_000
 MAX_SOURCE_CHARACTERS = 500
 MAX_TITLE_CHARACTERS = 200
-MEDIA_TYPES: dict[str, MediaType] = {
+MEDIA_TYPES: Mapping[str, MediaType] = {
     ".md": "text/markdown",
     ".markdown": "text/markdown",
     ".txt": "text/plain",

@@ -13,39 +13,9 @@ from coachline.knowledge.embedding import EmbedText
 from coachline.knowledge.ingestion import INGEST_JOB
 from coachline.knowledge.repository import DocumentRepository, EmbeddingRepository
 from coachline.knowledge.vectors import VectorStore
-from coachline.tenancy import AuditLog
-
-REBUILD_JOB = "rebuild"
 
 _FLOAT_BYTES = 4
 _RETRY_SECONDS = 15.0
-
-
-class RebuildRequests:
-    """Asks for a rebuild. Needs no vector store, so any process can."""
-
-    def __init__(self, database: Database, engine: Engine, audit: AuditLog) -> None:
-        self._database = database
-        self._engine = engine
-        self._audit = audit
-        self._documents = DocumentRepository()
-
-    async def add(self, tenant_id: TenantId, *, actor: str) -> int:
-        """Have the tenant's vectors made anew by a worker; how many documents that are.
-
-        They are ``queued`` from now on, and answer until the old vectors are dropped.
-        """
-        async with self._database.tenant(tenant_id) as session:
-            queued = await self._documents.queue_all(session)
-            await self._engine.enqueue(session, REBUILD_JOB, {"tenant_id": str(tenant_id)})
-            await self._audit.record(
-                session,
-                actor=actor,
-                action="knowledge.rebuild",
-                object=f"tenant:{tenant_id}",
-                details={"documents": len(queued)},
-            )
-        return len(queued)
 
 
 class Rebuild:

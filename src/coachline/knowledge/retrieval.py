@@ -13,7 +13,7 @@ from coachline.foundation.errors import CoachlineError
 from coachline.foundation.ids import DocumentId, PassageId, TenantId
 from coachline.knowledge.collection_map import Collection, CollectionMap
 from coachline.knowledge.embedding import EmbedText
-from coachline.knowledge.repository import DocumentRepository, PassageRepository
+from coachline.knowledge.repository import PassageRepository
 from coachline.knowledge.vectors import Hit, VectorStore
 
 _MAX_QUERY_CHARACTERS = 2_000
@@ -69,7 +69,6 @@ class Retrieval:
         self._search_seconds = search_seconds
         self._min_score = min_score
         self._collections = CollectionMap(database, store)
-        self._documents = DocumentRepository()
         self._passages = PassageRepository()
         self._log = structlog.get_logger()
 

@@ -44,7 +44,7 @@ class VectorStore(Protocol):
         """Remove a collection with all its vectors; one that is absent is no error."""
         ...
 
-    async def list(self, prefix: str) -> list[str]:
+    async def list_names(self, prefix: str) -> list[str]:
         """Names of the collections that begin with ``prefix``."""
         ...
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,9 @@ from coachline.local.schemas import Message, Options
 BATCH_TOKENS = 128
 
 Schema = Mapping[str, object]
+Chunk = Mapping[str, Any]  # as llama.cpp's server makes it; read in `_read` only
+Told = Chunk | Exception | None
+Handle = Callable[[dict[str, object], Callable[[Chunk], bool]], object]
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Engine:
         self._workers = ThreadPoolExecutor(slots, thread_name_prefix="engine")
         self._server = _load(model, threads, slots, context_tokens)
 
-    async def chat(
+    def chat(
         self, messages: Sequence[Message], options: Options, schema: Schema | None = None
     ) -> AsyncGenerator[Piece | Ending]:
         """Answer a conversation; an `Ending` comes last.
@@ -93,86 +95,116 @@ class Engine:
             PromptTooLong: the messages that must stay are too long.
             EngineRefused: the engine cannot do it.
         """
-        kept = list(messages)
-        while True:
-            request = {"messages": [m.model_dump() for m in kept], **_render(options, schema)}
-            items = self._run(self._server.handle_chat_completions, request, options)
-            try:
-                async with aclosing(items):
-                    async for item in items:
-                        yield item
-                return
-            except PromptTooLong:  # comes before any text
-                oldest = next((i for i, m in enumerate(kept[:-1]) if m.role != "system"), None)
-                if oldest is None:
-                    raise
-                del kept[oldest]
+        rendered = _render(options, schema)
+        requests = (
+            {"messages": [m.model_dump() for m in kept], **rendered} for kept in _shorten(messages)
+        )
+        return self._run(self._server.handle_chat_completions, requests, options)
 
     def complete(
         self, prompt: str, options: Options, schema: Schema | None = None
     ) -> AsyncGenerator[Piece | Ending]:
         """Continue a text as it stands, without a chat template; raises as `chat` does."""
-        request = {"prompt": prompt, **_render(options, schema)}
-        return self._run(self._server.handle_completions, request, options)
+        requests = iter([{"prompt": prompt, **_render(options, schema)}])
+        return self._run(self._server.handle_completions, requests, options)
 
     def close(self) -> None:
         """Wait for running answers; call after their requests were cancelled."""
         self._workers.shutdown(wait=True, cancel_futures=True)
 
     async def _run(
-        self, handle: Callable[..., object], request: Mapping[str, object], options: Options
+        self, handle: Handle, requests: Iterator[dict[str, object]], options: Options
     ) -> AsyncGenerator[Piece | Ending]:
-        """Run one request in a worker thread; leaving the iteration early gives it up."""
+        """Run in a worker thread; leaving the iteration early gives the work up."""
         if self._pending >= self._limit:
             raise EngineBusy
         loop = asyncio.get_running_loop()
-        chunks: asyncio.Queue[Mapping[str, Any] | BaseException | None] = asyncio.Queue()
-        given_up = threading.Event()
-
-        def tell(item: Mapping[str, Any] | BaseException | None) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(chunks.put_nowait, item)
-
-        def take(chunk: Mapping[str, Any]) -> bool:
-            tell(chunk)
-            return given_up.is_set()  # True ends the generation
-
-        def work() -> None:
-            try:
-                if not given_up.is_set():
-                    handle(dict(request), take)
-                tell(None)
-            except Exception as error:  # noqa: BLE001 (carried to the waiting request)
-                tell(error)
-
+        chunks: asyncio.Queue[Told] = asyncio.Queue()
+        limit = min(options.num_ctx or self.context_tokens, self.context_tokens)
+        job = _Job(handle, requests, limit, lambda told: _pass_on(loop, chunks, told))
         self._pending += 1
-        job = loop.run_in_executor(self._workers, work)
-        job.add_done_callback(self._settle)
+        loop.run_in_executor(self._workers, job.run).add_done_callback(self._settle)
         try:
-            async for item in _read(chunks, self._context_limit(options)):
+            async for item in _read(chunks):
                 yield item
         finally:
-            given_up.set()
+            job.given_up.set()
 
     def _settle(self, job: asyncio.Future[None]) -> None:
         self._pending -= 1
 
-    def _context_limit(self, options: Options) -> int:
-        return min(options.num_ctx or self.context_tokens, self.context_tokens)
+
+class _Job:
+    """One answer in a worker thread: the first of its requests that fits the context is run."""
+
+    def __init__(
+        self,
+        handle: Handle,
+        requests: Iterator[dict[str, object]],
+        limit_tokens: int,
+        tell: Callable[[Told], None],
+    ) -> None:
+        self.given_up = threading.Event()
+        self._handle = handle
+        self._requests = requests
+        self._limit_tokens = limit_tokens
+        self._tell = tell
+        self._is_too_long = True
+
+    def run(self) -> None:
+        """Tell every chunk as it comes, then None; or an error instead."""
+        try:
+            while self._is_too_long and not self.given_up.is_set():
+                request = next(self._requests, None)
+                if request is None:
+                    raise PromptTooLong(
+                        f"the prompt is longer than the context of {self._limit_tokens} tokens"
+                    )
+                self._is_too_long = False
+                self._handle(request, self._take)
+            self._tell(None)
+        except Exception as error:  # noqa: BLE001 (carried to the request that waits for it)
+            self._tell(error)
+
+    def _take(self, chunk: Chunk) -> bool:
+        """Called by the engine between steps; True makes it stop."""
+        # The size of the prompt is told before it is read, so a wrong guess costs next to nothing.
+        total = chunk.get("prompt_progress", {}).get("total", 0)
+        error = chunk.get("error", {})
+        self._is_too_long = (
+            total >= self._limit_tokens or error.get("type") == "exceed_context_size_error"
+        )
+        if not self._is_too_long:
+            self._tell(chunk)
+        return self._is_too_long or self.given_up.is_set()
 
 
-async def _read(
-    chunks: asyncio.Queue[Mapping[str, Any] | BaseException | None], context_limit: int
-) -> AsyncGenerator[Piece | Ending]:
+def _shorten(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    """The conversation, then ever shorter ones, as long as something may be left out."""
+    kept = list(messages)
+    while True:
+        yield list(kept)
+        oldest = next((i for i, m in enumerate(kept[:-1]) if m.role != "system"), None)
+        if oldest is None:
+            return
+        del kept[oldest]
+
+
+def _pass_on(loop: asyncio.AbstractEventLoop, chunks: asyncio.Queue[Told], told: Told) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(chunks.put_nowait, told)
+
+
+async def _read(chunks: asyncio.Queue[Told]) -> AsyncGenerator[Piece | Ending]:
     """Turn what llama.cpp's server tells, in the manner of OpenAI, into pieces and an ending."""
     reason = "stop"
     while (chunk := await chunks.get()) is not None:
-        if isinstance(chunk, BaseException):
+        if isinstance(chunk, EngineRefused):
+            raise chunk
+        if isinstance(chunk, Exception):
             raise EngineRefused(str(chunk)) from chunk
         if "error" in chunk:
-            raise _refusal(chunk["error"])
-        if chunk.get("prompt_progress", {}).get("total", 0) >= context_limit:
-            raise PromptTooLong("the prompt is longer than the context")
+            raise EngineRefused(str(chunk["error"].get("message", "the engine failed")))
         for choice in chunk.get("choices", ()):
             reason = choice.get("finish_reason") or reason
             text = choice.get("text") or choice.get("delta", {}).get("content")
@@ -182,7 +214,7 @@ async def _read(
             yield _ending(chunk, reason)
 
 
-def _ending(chunk: Mapping[str, Any], reason: str) -> Ending:
+def _ending(chunk: Chunk, reason: str) -> Ending:
     usage, timings = chunk["usage"], chunk.get("timings", {})
     return Ending(
         reason=reason,
@@ -191,11 +223,6 @@ def _ending(chunk: Mapping[str, Any], reason: str) -> Ending:
         tokens=int(usage["completion_tokens"]),
         seconds=float(timings.get("predicted_ms", 0)) / 1000,
     )
-
-
-def _refusal(error: Mapping[str, Any]) -> EngineRefused:
-    kind = PromptTooLong if error.get("type") == "exceed_context_size_error" else EngineRefused
-    return kind(str(error.get("message", "the engine failed")))
 
 
 def _render(options: Options, schema: Schema | None) -> dict[str, object]:

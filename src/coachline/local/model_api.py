@@ -229,6 +229,8 @@ async def _send_lines(
         if not response.prepared:
             raise
         await response.write(_encode({"error": str(error)}))
+    except ConnectionResetError:
+        return response  # the client has left, and nobody else listens
     await response.write_eof()
     return response
 

@@ -202,6 +202,38 @@ class Connections:
         self._live.pop(connection_id, None)
         return await self.get(tenant_id, connection_id)
 
+    async def configure(
+        self,
+        tenant_id: TenantId,
+        connection_id: ConnectionId,
+        config: dict[str, Any],
+        *,
+        actor: str,
+    ) -> Connection:
+        """Replace a connection's whole configuration and open it.
+
+        Raises:
+            ConnectionNotFound: there is none.
+            ConnectionConfigInvalid: the configuration lacks something; secrets are not shown.
+        """
+        found = await self.get(tenant_id, connection_id)
+        parsed = self._parse_config(found.channel, config)
+        sealed = self._seal_config(tenant_id, connection_id, parsed)
+        async with self._database.tenant(tenant_id) as session:
+            row = await self._repository.find(session, connection_id)
+            if row is None:
+                raise ConnectionNotFound("There is no such connection.")
+            row.sealed_config, row.state, row.problem = sealed, "active", None
+            await self._audit.record(
+                session,
+                actor=actor,
+                action="connection.configure",
+                object=f"connection/{connection_id}",
+                details={},
+            )
+        self._live.pop(connection_id, None)
+        return await self.get(tenant_id, connection_id)
+
     async def resolve(self, connection_id: ConnectionId) -> LiveConnection:
         """The connection that a webhook's path names.
 

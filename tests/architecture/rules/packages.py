@@ -93,7 +93,9 @@ def _first_party(sources: Sequence[Source], packages: Sequence[Package]) -> dict
 def _unpackaged(sources: Sequence[Source]) -> frozenset[str]:
     """What tests and migrations import from each other: folders that are in no package."""
     below = (s.path.removeprefix("tests/") for s in sources if s.path.startswith("tests/"))
-    return frozenset({path.split("/")[0].removesuffix(".py") for path in below} | {"migrations"})
+    return frozenset(
+        {path.split("/")[0].removesuffix(".py") for path in below} | {"tests", "migrations"}
+    )
 
 
 def _owners(top: str, first_party: Mapping[str, str]) -> frozenset[str]:

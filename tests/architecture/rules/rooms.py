@@ -25,7 +25,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "src/coachline/cli/*",
             "channels/*",
         ),
-        "alembic": ("src/coachline/cli/*", "src/coachline/foundation/database.py", "migrations/*"),
+        "alembic": ("src/coachline/foundation/schema.py", "migrations/*"),
         "asyncpg": (
             "src/coachline/foundation/database.py",
             "src/coachline/foundation/engine.py",
@@ -44,6 +44,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "httpx": ("src/coachline/inference/ollama.py",),
         "limits": ("src/coachline/tenancy/limits.py",),
+        "markdown_it": ("src/coachline/knowledge/chunking.py",),
         "numpy": ("src/coachline/local/*",),
         "ollama": ("src/coachline/inference/ollama.py",),
         "onnxruntime": ("src/coachline/local/*",),

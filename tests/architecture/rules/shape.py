@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from architecture.rules.source import Finding, Source, dotted, functions
 
 FILE_LINES = 500
 FUNCTION_LINES = 50
 
-_ROLE_OF_SEVERAL = frozenset({"tables.py", "schemas.py", "errors.py", "__init__.py"})
+_READS_ENVIRONMENT = "src/coachline/foundation/settings.py"
+_STARTS_CHILDREN = "src/coachline/local/"  # gives its servers an environment of their own
+
+# Files that may keep a ContextVar, each with its reason.
+CONTEXTS: Mapping[str, str] = MappingProxyType(
+    {
+        "src/coachline/foundation/outgoing.py": "aiohttp tells a socket factory only the address",
+    }
+)
+
+_ROLE_OF_SEVERAL = frozenset({"routes.py", "tables.py", "schemas.py", "errors.py", "__init__.py"})
 _EMPTY_NAMES = frozenset(
     {"service", "services", "util", "utils", "helper", "helpers", "manager", "base", "common"}
     | {"models", "misc", "stuff"}
@@ -132,7 +143,7 @@ def module_state(sources: Sequence[Source]) -> list[Finding]:
         if not source.is_code:
             continue
         for node in source.tree.body:
-            if isinstance(node, ast.Assign | ast.AnnAssign) and _is_state(node):
+            if isinstance(node, ast.Assign | ast.AnnAssign) and _is_state(node, source.path):
                 says = "module-level mutable state: pass it in, or make it read-only"
                 found.append(Finding(source.path, node.lineno, says))
         for statement in ast.walk(source.tree):
@@ -142,7 +153,20 @@ def module_state(sources: Sequence[Source]) -> list[Finding]:
     return found
 
 
-def _is_state(node: ast.Assign | ast.AnnAssign) -> bool:
+def environment_reads(sources: Sequence[Source]) -> list[Finding]:
+    """Looks at the process's environment outside the one file that reads settings."""
+    return [
+        Finding(source.path, node.lineno, f"{dotted(node)}: settings come from Settings")
+        for source in sources
+        if source.is_code and source.path != _READS_ENVIRONMENT
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Attribute)
+        and dotted(node) in ("os.environ", "os.environb", "os.getenv")
+        and not source.path.startswith(_STARTS_CHILDREN)
+    ]
+
+
+def _is_state(node: ast.Assign | ast.AnnAssign, path: str) -> bool:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     if any(isinstance(one, ast.Name) and one.id == "__all__" for one in targets):
         return False
@@ -150,7 +174,8 @@ def _is_state(node: ast.Assign | ast.AnnAssign) -> bool:
         return False
     value = node.value
     if isinstance(value, ast.Call):
-        return dotted(value.func).rpartition(".")[2] in _MUTABLE_CALLS
+        made = dotted(value.func).rpartition(".")[2]
+        return made in _MUTABLE_CALLS and not (made == "ContextVar" and path in CONTEXTS)
     return isinstance(value, _MUTABLE_LITERALS)
 
 

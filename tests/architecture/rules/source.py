@@ -72,9 +72,10 @@ class Source:
     @property
     def is_test(self) -> bool:
         """Whether this is Python of a test suite."""
-        return self.name.endswith(".py") and (
-            self.path.startswith("tests/")
-            or (self.path.startswith("channels/") and "/tests/" in self.path)
+        return (
+            self.name.endswith(".py")
+            and (self.path.startswith("tests/") or "/tests/" in self.path)
+            and not self.path.startswith(_TEMPLATES)
         )
 
     @property

@@ -20,12 +20,20 @@ def toothless_tests(sources: Sequence[Source]) -> list[Finding]:
         if not (source.is_test and source.name.startswith("test_")):
             continue
         asserting = _asserting_functions(source)
-        for function in functions(source):
-            if function.name.startswith("test_") and function.name not in asserting:
+        for function in _collected(source.tree):
+            if function.name not in asserting:
                 found.append(
                     Finding(source.path, function.lineno, f"{function.name} asserts nothing")
                 )
     return found
+
+
+def _collected(tree: ast.Module) -> Iterator[_Function]:
+    """Test functions as pytest finds them: of the module and of its classes, none further in."""
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    for node in [*tree.body, *(member for one in classes for member in one.body)]:
+        if isinstance(node, _Function) and node.name.startswith("test_"):
+            yield node
 
 
 def _asserting_functions(source: Source) -> set[str]:

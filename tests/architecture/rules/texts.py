@@ -20,7 +20,7 @@ _TRACES = re.compile(
     r"|(?<![\w.])/(roo[t]|wor[k]|home/[a-z]\w*|Users/\w+)/"
 )
 _EXEMPT_TRACES = frozenset({"uv.lock"})
-_SHORTEST_REASON = 8
+_SHORTEST_REASON = 4
 
 
 def unfinished(sources: Sequence[Source]) -> list[Finding]:
@@ -60,7 +60,7 @@ def unexplained_silencers(sources: Sequence[Source]) -> list[Finding]:
             match = _SILENCER.search(comment)
             if match is None:
                 continue
-            reason = _CODES.sub("", match["rest"], count=1).strip(" \t#-:—–")
+            reason = _CODES.sub("", match["rest"], count=1).strip(" \t#-:—–()")
             if len(reason) < _SHORTEST_REASON and number - 1 not in own_line:
                 found.append(Finding(source.path, number, f"{match['mark']} without a reason"))
     return found

@@ -27,6 +27,7 @@ class Seen:
     def __init__(self) -> None:
         self.calls = 0
         self.read_bytes = 0
+        self.body_begun = asyncio.Event()
         self.stream_ended = asyncio.Event()
 
 
@@ -44,6 +45,7 @@ async def base(serve: Serve, seen: Seen) -> str:
         seen.calls += 1
         async for chunk in request.stream():
             seen.read_bytes += len(chunk)
+            seen.body_begun.set()
         return {"bytes": seen.read_bytes}
 
     async def parsed(body: dict[str, str]) -> dict[str, int]:
@@ -54,6 +56,14 @@ async def base(serve: Serve, seen: Seen) -> str:
         logged = str(get_contextvars().get("request_id"))
         return {"id": request_id(request), "logged": logged, "address": client_address(request)}
 
+    app.add_api_route("/raw", raw, methods=["POST"])
+    app.add_api_route("/parsed", parsed, methods=["POST"])
+    app.add_api_route("/who", who, methods=["GET"])
+    _add_answers(app, seen)
+    return await serve(app)
+
+
+def _add_answers(app: FastAPI, seen: Seen) -> None:
     async def page() -> Response:
         return Response("<p>", headers={"Content-Security-Policy": "default-src 'self'"})
 
@@ -75,13 +85,9 @@ async def base(serve: Serve, seen: Seen) -> str:
 
         return StreamingResponse(pieces())
 
-    app.add_api_route("/raw", raw, methods=["POST"])
-    app.add_api_route("/parsed", parsed, methods=["POST"])
-    app.add_api_route("/who", who, methods=["GET"])
     app.add_api_route("/page", page, methods=["GET"])
     app.add_api_route("/endless", endless, methods=["GET"])
     app.add_api_route("/half", half, methods=["GET"])
-    return await serve(app)
 
 
 async def _raw_exchange(base: str, request: bytes, *, chunks: int = 0) -> tuple[bytes, int]:
@@ -133,6 +139,13 @@ async def test_a_declared_length_above_the_limit_is_refused_before_any_byte(
     assert seen.calls == 0
 
 
+async def test_a_client_that_waits_for_leave_to_send_is_refused_without_it(base: str) -> None:
+    head = b"POST /raw HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+    answer, _ = await _raw_exchange(base, head + b"Content-Length: 104857600\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"100 Continue" not in answer
+
+
 @pytest.mark.parametrize("path", [b"/raw", b"/parsed"])
 async def test_a_body_of_undeclared_length_is_cut_at_the_limit(
     base: str, seen: Seen, path: bytes
@@ -171,7 +184,11 @@ async def test_the_limit_does_not_rely_on_the_servers_parser(
 ) -> None:
     app = FastAPI()
     install(app, max_body_bytes=10)
-    app.add_api_route("/", dict, methods=["POST"])
+
+    async def nothing() -> None:
+        return None
+
+    app.add_api_route("/", nothing, methods=["POST"])
     statuses: list[int] = []
 
     async def receive() -> dict[str, object]:
@@ -251,9 +268,7 @@ async def test_a_client_that_leaves_in_mid_body_is_no_error(base: str, seen: See
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"POST /raw HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhello")
         await writer.drain()
-        async with asyncio.timeout(5):
-            while seen.read_bytes < 5:
-                await asyncio.sleep(0.01)
+        await asyncio.wait_for(seen.body_begun.wait(), 5)
         writer.close()
         await writer.wait_closed()
         answer, _ = await _raw_exchange(

@@ -161,7 +161,8 @@ async def test_an_unexpected_error_is_logged_once_and_the_server_goes_on(
         (SHELF, {"name": CANARY}, ["body", "name"]),
         (SHELF, {"name": "a", "count": CANARY}, ["body", "count"]),
         (SHELF, {}, ["body", "name"]),
-        (SHELF, {"name": "a", "\ud800": 1}, ["body", "\ud800"]),
+        (SHELF, {"name": "a", "\ud800": CANARY}, ["body"]),
+        (SHELF, {"name": "a", "other": CANARY}, ["body", "other"]),
         (f"/shelves/{CANARY}", {"name": "a"}, ["path", "shelf_id"]),
     ],
 )
@@ -185,7 +186,7 @@ async def test_a_wrong_tag_is_not_repeated(base: str, http: aiohttp.ClientSessio
 
 
 async def test_the_list_of_faults_is_bounded(base: str, http: aiohttp.ClientSession) -> None:
-    body = {"name": "a"} | {f"{number}" * 100: 1 for number in range(10, 40)}
+    body = {"name": "a"} | {f"{number}" * 50: 1 for number in range(10, 40)}
     async with http.put(base + SHELF, data=None, json=dict(list(body.items())[:25])) as response:
         problem = await _problem(response)
     assert len(problem["errors"]) == 20

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from coachline.tenancy import local_counters
 from coachline.tenancy.local_counters import LocalCounters
-
-
-class StepClock:
-    """A clock that moves when told."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.seconds, UTC)
-
-    def monotonic(self) -> float:
-        return self.seconds
+from fixtures.time import FakeClock
 
 
 def test_hits_are_taken_up_to_the_amount_and_again_in_the_next_window() -> None:
-    clock = StepClock()
+    clock = FakeClock()
     counters = LocalCounters(clock)
     assert [counters.take("k", 2, 60) for _ in range(3)] == [0.0, 0.0, 60.0]
-    clock.seconds += 45
+    clock.advance(45)
     assert counters.take("k", 2, 60) == 15.0
-    clock.seconds += 15
+    clock.advance(15)
     assert counters.take("k", 2, 60) == 0.0
 
 
 def test_asking_counts_nothing_and_keys_do_not_share() -> None:
-    counters = LocalCounters(StepClock())
+    counters = LocalCounters(FakeClock())
     assert [counters.wait("k", 1) for _ in range(3)] == [0.0, 0.0, 0.0]
     assert counters.take("k", 1, 60) == 0.0
     assert counters.wait("k", 1) == 60.0
@@ -40,10 +26,10 @@ def test_asking_counts_nothing_and_keys_do_not_share() -> None:
 
 
 def test_windows_that_ended_are_forgotten() -> None:
-    clock = StepClock()
+    clock = FakeClock()
     counters = LocalCounters(clock)
     for number in range(local_counters._SWEEP_KEYS):
         counters.take(f"k{number}", 1, 60)
-    clock.seconds += 61
+    clock.advance(61)
     counters.take("one more", 1, 60)
     assert list(counters._windows) == ["one more"]

@@ -130,12 +130,12 @@ def _after_gap(text: str, position: int) -> int:
 
 def _end(text: str, start: int, room: int, unit: TextUnit) -> int:
     """Return where a part of at most ``room`` units that starts at ``start`` had best end."""
+    if len(text) - start <= room and measure(text[start:], unit) <= room:
+        return len(text)
     edges = _edges(text, start, room, unit)
     if not edges:
         return start + _code_points(text[start : start + room], room, unit)
     last = max(edges)
-    if last == len(text):
-        return last
     for boundary in _BOUNDARIES:
         found: list[int] = [
             m.start() for m in boundary.finditer(text, start + 1, last + 2) if m.start() in edges

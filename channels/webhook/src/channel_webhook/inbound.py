@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from channel_kit import EventKind, Identifier, InboundEvent, PayloadUnreadable, Sender
 from channel_kit.payload import clean_json, read_json
@@ -31,12 +31,21 @@ _WITH_TEXT: Final = frozenset(_KINDS) - {"delete"}
 _ABOUT_ANOTHER: Final = frozenset({"edit", "delete", "reaction"})
 
 
+def _clean(text: object) -> object:
+    # Before the type check: pydantic refuses a lone surrogate, and we would rather keep the rest
+    # of what somebody wrote.
+    return clean(text) if isinstance(text, str) else text
+
+
+_Text = Annotated[str, BeforeValidator(_clean)]
+
+
 class _Sender(BaseModel):
     # Fields that we do not know are allowed: a sender may grow before we do.
     model_config = ConfigDict(strict=True, extra="ignore")
 
     id: Identifier
-    name: Annotated[str, Field(max_length=256)] | None = None
+    name: Annotated[_Text, Field(max_length=256)] | None = None
 
 
 class _Body(BaseModel):
@@ -46,15 +55,8 @@ class _Body(BaseModel):
     id: Identifier | None = None
     sender: _Sender
     thread: Identifier | None = None
-    text: str = ""
+    text: _Text = ""
     reply_to: Identifier | None = None
-
-    @field_validator("text", mode="before")
-    @classmethod
-    def _cleaned(cls, text: object) -> object:
-        # Before the type check: pydantic refuses a lone surrogate, and we would rather keep the
-        # rest of what somebody wrote.
-        return clean(text) if isinstance(text, str) else text
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -75,7 +77,8 @@ def parse_events(headers: Mapping[str, str], body: bytes) -> tuple[InboundEvent,
             the message names the field and shows nothing of the content.
     """
     payload = read_json(body)
-    if payload.get("type") in OWN_TYPES:
+    kind = payload.get("type")
+    if isinstance(kind, str) and kind in OWN_TYPES:
         return ()
     try:
         return (_event(_Body.model_validate(payload), payload, headers),)
@@ -87,11 +90,10 @@ def _event(body: _Body, payload: dict[str, Any], headers: Mapping[str, str]) -> 
     # The body's id names the event, webhook-id the delivery; a sender may have only one of them.
     # Redelivery keeps both and changes only timestamp and signature, so either deduplicates.
     external_id = body.id or headers.get(ID_HEADER, "")
-    name = body.sender.name
     return InboundEvent(
         external_id=external_id,
         kind=_KINDS.get(body.type, EventKind.UNSUPPORTED),
-        sender=Sender(id=body.sender.id, name=None if name is None else clean(name)),
+        sender=Sender(id=body.sender.id, name=body.sender.name),
         thread=body.thread or body.sender.id,
         text=body.text,
         reply_to=body.reply_to,

@@ -125,13 +125,6 @@ class DocumentRepository:
             update(DocumentRow).where(DocumentRow.state == "queued").values(problem=problem)
         )
 
-    async def has_live(self, session: TenantSession) -> bool:
-        """Whether any document answers questions."""
-        found = await session.scalar(
-            select(DocumentRow.id).where(DocumentRow.live_revision.is_not(None)).limit(1)
-        )
-        return found is not None
-
     async def erase(self, session: TenantSession, document_id: DocumentId) -> None:
         """Delete the row with all that hangs on it."""
         await session.execute(delete(DocumentRow).where(DocumentRow.id == document_id))

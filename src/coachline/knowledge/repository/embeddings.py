@@ -22,7 +22,7 @@ class EmbeddingRepository:
         query = select(EmbeddingRow.digest, EmbeddingRow.vector).where(
             EmbeddingRow.model == model, EmbeddingRow.digest.in_(digests)
         )
-        return {digest: vector for digest, vector in await session.execute(query)}
+        return dict((await session.execute(query)).tuples().all())
 
     async def save_all(
         self, session: TenantSession, model: str, vectors: Mapping[bytes, bytes]

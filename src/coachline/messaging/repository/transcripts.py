@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, literal, select, union_all
+from sqlalchemy import Select, cast, literal, null, select, union_all
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Row
 
 from coachline.foundation.database import TenantSession
@@ -59,8 +60,8 @@ class TranscriptRepository:
             EventRow.text,
             EventRow.occurred_at.label("at"),
             EventRow.state,
-            literal(None).label("citations"),
-            literal(None).label("in_reply_to"),
+            cast(null(), JSONB).label("citations"),
+            cast(null(), JSONB).label("in_reply_to"),
         ).where(EventRow.conversation_id == conversation_id)
 
     @staticmethod

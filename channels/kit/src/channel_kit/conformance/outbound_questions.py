@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-import aiohttp
 import pytest
 
-from channel_kit.conformance.platform import Fault, ScriptedPlatform
+from channel_kit.conformance.platform import Fault
 from channel_kit.conformance.subject import Subject
 from channel_kit.contract import Receipt
 from channel_kit.errors import ReplyRejected
@@ -63,13 +62,6 @@ class OutboundQuestions(Subject):
         keys = [self.read_call(call).key for call in platform.calls]
         assert None not in keys
         assert keys[0] == keys[1] != keys[2]
-
-    @pytest.mark.asyncio
-    async def test_the_shared_session_stays_open(self) -> None:
-        """It is the gateway's: all connections of all tenants use it."""
-        async with ScriptedPlatform() as platform, aiohttp.ClientSession() as http:
-            await self.connect(platform.url, http).send(self.reply())
-            assert not http.closed
 
     @pytest.mark.asyncio
     async def test_nothing_runs_on_after_a_cancelled_send(self) -> None:

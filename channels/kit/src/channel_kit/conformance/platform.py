@@ -75,7 +75,8 @@ class ScriptedPlatform:
     def __init__(self, fault: Fault = Fault.NONE, answer: Answer | None = None) -> None:
         self._fault = fault
         self._answer = answer or Answer()
-        self._runner = web.ServerRunner(web.Server(self._handle, handler_cancellation=True))
+        server = web.Server(self._handle, handler_cancellation=True)
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         self.calls: list[Call] = []
         self.called = asyncio.Event()
         self.abandoned = asyncio.Event()
@@ -83,7 +84,7 @@ class ScriptedPlatform:
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, shutdown_timeout=0.1)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"

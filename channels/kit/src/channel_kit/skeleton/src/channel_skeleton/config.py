@@ -7,7 +7,7 @@ from pydantic import AnyHttpUrl, BaseModel, ConfigDict, SecretStr, field_validat
 
 
 class SkeletonConfig(BaseModel):
-    """One tenant's account: where its API is, our key there, and what its requests are signed with."""
+    """One tenant's account: the API, our key there, and the secret that signs its requests."""
 
     # The input of a failed validation may hold a secret, and an error is something people paste.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -1,0 +1,3 @@
+"""The skeleton in `src` has tests of its own; they run in the packages written from it."""
+
+collect_ignore = ["src"]

@@ -1,0 +1,87 @@
+"""REST of conversations: who talks, what was said, and why an event ended as it did."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from coachline.conversation.schemas import ConversationOut, ExplanationOut, MessageOut
+from coachline.foundation.http import Caller, Guard, Page, decode_cursor
+from coachline.foundation.ids import ConversationId, EventId
+from coachline.messaging import Transcripts
+
+Cursor = Annotated[str | None, Query(max_length=128, description="next_cursor of a page.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page.")]
+
+
+class ConversationRoutes:
+    """``/api/v1/conversations`` and ``/api/v1/events`` of the caller's tenant."""
+
+    def __init__(self, transcripts: Transcripts, guard: Guard) -> None:
+        self._transcripts = transcripts
+        self.router = APIRouter(
+            prefix="/api/v1", tags=["conversations"], dependencies=[Depends(guard.scope("read"))]
+        )
+        add = self.router.add_api_route
+        add("/conversations", self.list_conversations, methods=["GET"])
+        add("/conversations/{conversation_id}", self.get_conversation, methods=["GET"])
+        add("/conversations/{conversation_id}/messages", self.list_messages, methods=["GET"])
+        add("/events/{event_id}/why", self.explain_event, methods=["GET"])
+
+    async def list_conversations(
+        self,
+        caller: Caller,
+        connection_id: UUID | None = None,
+        learner_id: UUID | None = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Page[ConversationOut]:
+        """List conversations, newest first."""
+        found = await self._transcripts.list_conversations(
+            caller.tenant_id,
+            before=None if cursor is None else decode_cursor(cursor, UUID),
+            limit=limit + 1,
+            connection_id=connection_id,
+            learner_id=learner_id,
+        )
+        return Page[ConversationOut].cut(
+            [ConversationOut.model_validate(conversation) for conversation in found],
+            limit=limit,
+            key=lambda conversation: conversation.id,
+        )
+
+    async def get_conversation(self, caller: Caller, conversation_id: UUID) -> ConversationOut:
+        """Read one conversation."""
+        return ConversationOut.model_validate(
+            await self._transcripts.get_conversation(
+                caller.tenant_id, ConversationId(conversation_id)
+            )
+        )
+
+    async def list_messages(
+        self,
+        caller: Caller,
+        conversation_id: UUID,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Page[MessageOut]:
+        """List what was said, oldest first."""
+        found = await self._transcripts.list_messages(
+            caller.tenant_id,
+            ConversationId(conversation_id),
+            after=None if cursor is None else decode_cursor(cursor, int),
+            limit=limit + 1,
+        )
+        return Page[MessageOut].cut(
+            [MessageOut.model_validate(message) for message in found],
+            limit=limit,
+            key=lambda message: message.seq,
+        )
+
+    async def explain_event(self, caller: Caller, event_id: UUID) -> ExplanationOut:
+        """Tell where an inbound event is and which checkpoints it has passed."""
+        return ExplanationOut.model_validate(
+            await self._transcripts.explain(caller.tenant_id, EventId(event_id))
+        )

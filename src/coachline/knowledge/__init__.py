@@ -1,0 +1,54 @@
+"""What a tenant's coach knows: documents, their passages, and finding the ones that fit."""
+
+from coachline.knowledge.chroma import ChromaFolder
+from coachline.knowledge.chroma_server import ChromaServer
+from coachline.knowledge.documents import Document, Documents, DocumentState, SavedDocument
+from coachline.knowledge.embedding import EmbedText
+from coachline.knowledge.errors import (
+    CollectionMissing,
+    DimensionsDiffer,
+    DocumentEmpty,
+    DocumentNotFound,
+    DocumentNotText,
+    DocumentTooLarge,
+    VectorFolderInUse,
+    VectorsUnavailable,
+)
+from coachline.knowledge.ingestion import INGEST_JOB, Ingestion
+from coachline.knowledge.reading import MEDIA_TYPES, MediaType, read_bytes
+from coachline.knowledge.rebuild import Rebuild
+from coachline.knowledge.rebuild_requests import REBUILD_JOB, RebuildRequests
+from coachline.knowledge.retrieval import Passage, Retrieval, Retrieved
+from coachline.knowledge.vectors import Hit, Vector, VectorStore
+
+__all__ = [
+    "INGEST_JOB",
+    "MEDIA_TYPES",
+    "REBUILD_JOB",
+    "ChromaFolder",
+    "ChromaServer",
+    "CollectionMissing",
+    "DimensionsDiffer",
+    "Document",
+    "DocumentEmpty",
+    "DocumentNotFound",
+    "DocumentNotText",
+    "DocumentState",
+    "DocumentTooLarge",
+    "Documents",
+    "EmbedText",
+    "Hit",
+    "Ingestion",
+    "MediaType",
+    "Passage",
+    "Rebuild",
+    "RebuildRequests",
+    "Retrieval",
+    "Retrieved",
+    "SavedDocument",
+    "Vector",
+    "VectorFolderInUse",
+    "VectorStore",
+    "VectorsUnavailable",
+    "read_bytes",
+]

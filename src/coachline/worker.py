@@ -1,0 +1,121 @@
+"""The door of work: what a bell, a document and a sweep set in motion."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+import structlog
+
+from coachline.bootstrap import Services
+from coachline.foundation.database import DatabaseUnavailable
+from coachline.foundation.engine import JobRunner, Payload, RetryLater
+from coachline.foundation.errors import LeaseLost
+from coachline.foundation.ids import ConversationId, DocumentId, TenantId
+from coachline.foundation.settings import Settings
+from coachline.messaging import CONVERSATION_JOB, Lease, Turn
+
+_DATABASE_RETRY_SECONDS = 2.0
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Does one conversation, document or summary at a time, as often as the engine calls."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def on_bell(self, payload: Payload) -> None:
+        """Look at one conversation: settle its outbox, answer one burst, settle again.
+
+        Raises:
+            RetryLater: somebody else holds it, or the database is away.
+        """
+        try:
+            lease = await self._services.queue.claim(
+                TenantId(UUID(payload["tenant_id"])),
+                ConversationId(UUID(payload["conversation_id"])),
+                UUID(payload["bell"]),
+            )
+            if lease is not None:
+                await self._hold(lease)
+        except DatabaseUnavailable:
+            raise RetryLater(_DATABASE_RETRY_SECONDS) from None
+
+    async def _hold(self, lease: Lease) -> None:
+        metrics = self._services.metrics
+        with structlog.contextvars.bound_contextvars(
+            tenant_id=str(lease.tenant_id), conversation_id=str(lease.conversation_id)
+        ):
+            try:
+                async with self._services.queue.kept(lease):
+                    failed = await self._work(lease)
+            except LeaseLost:
+                metrics.leases_lost.inc()
+                log.warning("lease.lost", epoch=lease.epoch)
+                return
+            except asyncio.CancelledError:
+                await asyncio.shield(self._services.queue.release(lease))
+                raise
+            await self._services.queue.release(lease, failed=failed)
+
+    async def _work(self, lease: Lease) -> bool:
+        """Do what is due; True when a turn failed and should be tried later."""
+        services = self._services
+        if not await services.delivery.settle(lease):
+            return False
+        turn = await services.ledger.begin(lease)
+        if turn is None:
+            return False
+        with services.metrics.turns_running.track_inprogress():
+            if not await self._answer(turn):
+                return True
+        await services.delivery.settle(lease)
+        return False
+
+    async def _answer(self, turn: Turn) -> bool:
+        services = self._services
+        try:
+            await services.orchestrator.answer(turn)
+        except LeaseLost:
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(services.ledger.abandon(turn))
+            raise
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            # Whatever it was, these events must not take the worker or other conversations along.
+            log.exception("turn.failed", turn_id=str(turn.id))
+            services.metrics.turns.labels("failed").inc()
+            await services.ledger.fail(turn, type(error).__name__)
+            return False
+        return True
+
+    async def on_document(self, payload: Payload) -> None:
+        """Cut, embed and index one document."""
+        await self._services.ingestion.run(
+            TenantId(UUID(payload["tenant_id"])), DocumentId(UUID(payload["document_id"]))
+        )
+
+    async def on_summary(self, payload: Payload) -> None:
+        """Sum up what fell out of one conversation's window."""
+        await self._services.summaries.run(
+            TenantId(UUID(payload["tenant_id"])), ConversationId(UUID(payload["conversation_id"]))
+        )
+
+
+def build_runner(services: Services, settings: Settings, worker_url: str) -> JobRunner:
+    """The engine of this process with every job and schedule that it knows."""
+    runner = JobRunner(
+        worker_url,
+        concurrency=settings.worker_concurrency,
+        heartbeat_seconds=settings.lease_seconds,
+    )
+    worker = Worker(services)
+    runner.on(CONVERSATION_JOB, worker.on_bell)
+    runner.on("ingest", worker.on_document)
+    runner.on("summarise", worker.on_summary)
+    runner.every("sweep", f"* * * * * */{int(settings.sweep_seconds)}", services.queue.sweep)
+    return runner

@@ -1,0 +1,133 @@
+"""Who writes: one identity per tenant, connection and sender, whatever races."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.engine import Engine
+
+from coachline.foundation.database import Database
+from coachline.foundation.ids import ConnectionId, TenantId, new_id
+from coachline.learners import Identities, Identity, LearnerFilter, Learners
+
+pytestmark = pytest.mark.integration
+
+Two = tuple[TenantId, TenantId]
+
+
+async def resolve(
+    database: Database,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    sender: str = "u1",
+    name: str | None = "Ada",
+) -> Identity:
+    async with database.tenant(tenant_id) as session:
+        return await Identities().resolve(
+            session,
+            connection_id=connection_id,
+            sender_id=sender,
+            sender_name=name,
+            time_zone="Europe/Berlin",
+            language="de",
+        )
+
+
+@contextmanager
+def counted_statements() -> Iterator[list[str]]:
+    statements: list[str] = []
+
+    def note(*arguments: object) -> None:
+        statements.append(str(arguments[2]))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+async def test_first_contact_makes_a_learner_with_the_given_defaults(
+    database: Database, tenants: Two
+) -> None:
+    identity = await resolve(database, tenants[0], ConnectionId(new_id()), name=" Ada\nL. ")
+    learner = await Learners(database).get(tenants[0], identity.learner_id)
+    assert (learner.name, learner.time_zone, learner.language) == ("Ada L.", "Europe/Berlin", "de")
+
+
+async def test_a_known_sender_costs_one_statement_and_keeps_what_is_stored(
+    database: Database, tenants: Two
+) -> None:
+    connection = ConnectionId(new_id())
+    first = await resolve(database, tenants[0], connection)
+    async with database.tenant(tenants[0]) as session:
+        await session.execute(text("select 1"))
+        with counted_statements() as statements:
+            again = await Identities().resolve(
+                session,
+                connection_id=connection,
+                sender_id="u1",
+                sender_name="Somebody else",
+                time_zone="UTC",
+                language="en",
+            )
+    assert again == first
+    assert len(statements) == 1
+    learner = await Learners(database).get(tenants[0], first.learner_id)
+    assert (learner.name, learner.language) == ("Ada", "de")
+
+
+async def test_first_messages_at_once_make_one_learner(database: Database, tenants: Two) -> None:
+    connection = ConnectionId(new_id())
+    found = await asyncio.gather(
+        *(resolve(database, tenants[0], connection, sender=f"u{n % 2}") for n in range(16))
+    )
+    assert len(set(found)) == 2
+    learners = await Learners(database).list(
+        tenants[0], LearnerFilter(connection_id=connection), limit=100
+    )
+    assert {learner.id for learner in learners} == {identity.learner_id for identity in found}
+
+
+async def test_a_lost_race_is_answered_with_the_winner(database: Database, tenants: Two) -> None:
+    connection = ConnectionId(new_id())
+    async with database.tenant(tenants[0]) as session:
+        winner = await Identities().resolve(
+            session,
+            connection_id=connection,
+            sender_id="u1",
+            sender_name=None,
+            time_zone="UTC",
+            language="en",
+        )
+        loser = asyncio.create_task(resolve(database, tenants[0], connection))
+        await wait_until_blocked(database, tenants[1])
+    assert await loser == winner
+
+
+async def wait_until_blocked(database: Database, tenant_id: TenantId) -> None:
+    # pg_stat_activity shows a role its own sessions: somebody of ours waits for a row.
+    query = text(
+        "select count(*) from pg_stat_activity "
+        "where wait_event_type = 'Lock' and query like '%identity%' and pid <> pg_backend_pid()"
+    )
+    async with asyncio.timeout(10):
+        while True:
+            async with database.tenant(tenant_id) as session:
+                if await session.scalar(query):
+                    return
+            await asyncio.sleep(0.01)
+
+
+async def test_the_same_sender_elsewhere_is_somebody_else(database: Database, tenants: Two) -> None:
+    connection = ConnectionId(new_id())
+    found = [
+        await resolve(database, tenants[0], connection),
+        await resolve(database, tenants[0], ConnectionId(new_id())),
+        await resolve(database, tenants[1], connection),
+    ]
+    assert len({identity.learner_id for identity in found}) == 3

@@ -1,0 +1,158 @@
+"""Sending replies: in order, once, and what every failure leads to."""
+
+from __future__ import annotations
+
+import pytest
+
+from channel_kit import (
+    ChannelUnavailable,
+    CredentialsRejected,
+    OutcomeUnknown,
+    RateLimited,
+    RecipientUnreachable,
+    Reply,
+    ReplyRejected,
+)
+from coachline.foundation.errors import LeaseLost
+from coachline.foundation.ids import TenantId
+from coachline.messaging import DeliveryRules, DraftReply, Lease, LiveConnection
+from fixtures.time import FakeClock
+from integration.messaging.conftest import TRACE, Desk, MakeDesk
+
+Pair = tuple[TenantId, TenantId]
+MAKE_DUE = "update outbox_reply set not_before = null"
+
+
+async def prepare(desk: Desk, live: LiveConnection) -> Lease:
+    await desk.receive(live, "hello")
+    turn = await desk.begin(live)
+    await desk.ledger.save(turn, [DraftReply("one"), DraftReply("two")], TRACE)
+    return turn.lease
+
+
+@pytest.mark.parametrize(
+    ("channel", "fault", "states", "calls"),
+    [
+        ("scripted", RateLimited("slow down", retry_after=30), ["pending", "pending"], 1),
+        ("scripted", ChannelUnavailable("refused"), ["pending", "pending"], 1),
+        ("scripted", OutcomeUnknown("cut"), ["pending", "pending"], 1),
+        ("forgetful", OutcomeUnknown("cut"), ["unknown", "sent"], 2),
+        ("forgetful", ValueError("a bug"), ["unknown", "sent"], 2),
+        ("scripted", ValueError("a bug"), ["pending", "pending"], 1),
+        ("scripted", ReplyRejected("never"), ["dead", "sent"], 2),
+        ("scripted", RecipientUnreachable("blocked"), ["dead", "sent"], 2),
+        ("scripted", CredentialsRejected("bad token"), ["pending", "pending"], 1),
+    ],
+)
+async def test_each_failure_leads_to_its_state_and_order_is_kept(
+    desk: Desk, tenants: Pair, channel: str, fault: Exception, states: list[str], calls: int
+) -> None:
+    live = await desk.connect(tenants[0], channel)
+    lease = await prepare(desk, live)
+    desk.platform.faults = [fault]
+    await desk.delivery.settle(lease)
+    assert await desk.states(live, "outbox_reply") == states
+    assert len(desk.platform.calls) == calls
+
+
+async def test_an_unclear_outcome_is_sent_again_under_the_same_id(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0])
+    lease = await prepare(desk, live)
+    desk.platform.faults = [OutcomeUnknown("cut")]
+    assert not await desk.delivery.settle(lease)
+    await desk.run_sql(live, MAKE_DUE)
+    assert await desk.delivery.settle(lease)
+    first, second = desk.platform.calls[:2]
+    assert (first.id, first.attempt, second.id, second.attempt) == (first.id, 1, first.id, 2)
+    assert [reply.text for reply in desk.platform.accepted] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("channel", "state", "accepted"),
+    [("scripted", "sent", ["one", "two"]), ("forgetful", "unknown", ["two"])],
+)
+async def test_a_crash_during_the_call_is_never_blindly_repeated(
+    desk: Desk, tenants: Pair, channel: str, state: str, accepted: list[str]
+) -> None:
+    live = await desk.connect(tenants[0], channel)
+    lease = await prepare(desk, live)
+    await desk.run_sql(
+        live,
+        "update outbox_reply set state = 'sending', attempts = 1 where seq = 2",
+    )
+    assert await desk.delivery.settle(lease)
+    assert (await desk.states(live, "outbox_reply"))[0] == state
+    assert [reply.text for reply in desk.platform.accepted] == accepted
+
+
+async def test_a_process_frozen_past_its_lease_does_not_send(
+    make_desk: MakeDesk, tenants: Pair
+) -> None:
+    clock = FakeClock()
+    desk = await make_desk(clock=clock)
+    live = await desk.connect(tenants[0])
+    lease = await prepare(desk, live)
+    now = clock.monotonic
+    readings = iter([now()])
+
+    def freeze_after_first_reading() -> float:
+        reading = next(readings, None)
+        return now() + 31 if reading is None else reading
+
+    clock.monotonic = freeze_after_first_reading  # type: ignore[method-assign]  # the freeze
+    await desk.connections.live(live.tenant_id, live.id)
+    readings = iter([now()] * 2)
+    with pytest.raises(LeaseLost):
+        await desk.delivery.settle(lease)
+    assert desk.platform.calls == []
+
+
+async def test_the_outcome_of_an_older_attempt_is_refused(desk: Desk, tenants: Pair) -> None:
+    live = await desk.connect(tenants[0])
+    lease = await prepare(desk, live)
+
+    async def someone_else_tried(_reply: Reply) -> None:
+        await desk.run_sql(live, "update outbox_reply set attempts = 9")
+
+    desk.platform.faults = [someone_else_tried]
+    with pytest.raises(LeaseLost):
+        await desk.delivery.settle(lease)
+    assert (await desk.states(live, "outbox_reply"))[0] == "sending"
+
+
+async def test_a_reply_dies_of_failures_and_age_together_only(
+    make_desk: MakeDesk, tenants: Pair
+) -> None:
+    desk = await make_desk(delivery=DeliveryRules(max_failures=2, max_age_seconds=60))
+    live = await desk.connect(tenants[0])
+    lease = await prepare(desk, live)
+    desk.platform.faults = [ChannelUnavailable("refused")] * 3
+    for _ in range(3):
+        await desk.delivery.settle(lease)
+        await desk.run_sql(live, MAKE_DUE)
+    assert await desk.states(live, "outbox_reply") == ["pending", "pending"]
+    await desk.run_sql(
+        live,
+        "update outbox_reply set created_at = now() - interval '2 min' where seq = 2",
+    )
+    assert await desk.delivery.settle(lease)
+    assert await desk.states(live, "outbox_reply") == ["dead", "sent"]
+
+
+async def test_rejected_credentials_disable_the_connection_and_lose_nothing(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0])
+    lease = await prepare(desk, live)
+    desk.platform.faults = [CredentialsRejected("bad token")]
+    await desk.delivery.settle(lease)
+    shown = await desk.connections.get(live.tenant_id, live.id)
+    assert (shown.state, shown.problem) == ("disabled", "bad token")
+    await desk.run_sql(live, MAKE_DUE)
+    assert not await desk.delivery.settle(lease)
+    await desk.connections.set_state(live.tenant_id, live.id, "active", actor="test")
+    await desk.run_sql(live, MAKE_DUE)
+    assert await desk.delivery.settle(lease)
+    assert [reply.text for reply in desk.platform.accepted] == ["one", "two"]

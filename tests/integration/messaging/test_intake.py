@@ -1,0 +1,118 @@
+"""Taking events in."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy import text
+
+from coachline.foundation.ids import TenantId
+from coachline.messaging import DraftReply, LiveConnection, QueueRules
+from fixtures.scripted_channel import event
+from integration.messaging.conftest import TRACE, Desk, MakeDesk
+
+Pair = tuple[TenantId, TenantId]
+
+
+async def count_bells(desk: Desk, live: LiveConnection) -> int:
+    async with desk.database.system() as session:
+        found: int = (
+            await session.execute(
+                text(
+                    "select count(*) from pgqueuer where status = 'queued' and "
+                    "convert_from(payload, 'utf8')::jsonb ->> 'tenant_id' = :t"
+                ),
+                {"t": str(live.tenant_id)},
+            )
+        ).scalar_one()
+    return found
+
+
+async def test_a_redelivered_event_changes_nothing(desk: Desk, tenants: Pair) -> None:
+    live = await desk.connect(tenants[0])
+    first = await desk.intake.accept(live, [event("e1", "ann", "hello")])
+    again = await desk.intake.accept(live, [event("e1", "ann", "hello")])
+    assert (len(first.events), first.duplicates) == (1, 0)
+    assert (len(again.events), again.duplicates) == (0, 1)
+    assert (await desk.row(live))["last_seq"] == 1
+    assert await count_bells(desk, live) == 1
+
+
+async def test_equal_ids_of_two_tenants_suppress_nothing(desk: Desk, tenants: Pair) -> None:
+    for tenant_id in tenants:
+        live = await desk.connect(tenant_id)
+        accepted = await desk.intake.accept(live, [event("same", "same", "hello")])
+        assert len(accepted.events) == 1
+        assert await desk.states(live, "inbox_event") == ["new"]
+
+
+async def test_simultaneous_redeliveries_store_one_event(desk: Desk, tenants: Pair) -> None:
+    live = await desk.connect(tenants[0])
+    results = await asyncio.gather(
+        *(desk.intake.accept(live, [event("e1", "ann", "hello")]) for _ in range(8))
+    )
+    assert sum(len(result.events) for result in results) == 1
+
+
+async def test_simultaneous_first_messages_make_one_conversation_in_commit_order(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0])
+    await asyncio.gather(
+        *(desk.intake.accept(live, [event(f"e{n}", "ann", str(n))]) for n in range(8))
+    )
+    row = await desk.row(live)
+    assert row["last_seq"] == 8
+    assert await count_bells(desk, live) == 1
+
+
+async def test_a_burst_rings_once_and_pushes_the_due_time_to_its_cap(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0], "settling")
+    await desk.receive(live, "one")
+    first = await desk.row(live)
+    await desk.receive(live, "two", "three", sender="ann")
+    later = await desk.row(live)
+    assert later["due_at"] > first["due_at"]  # type: ignore[operator]  # timestamps
+    assert later["burst_at"] == first["burst_at"]
+    await desk.run_sql(
+        live, "update conversation set burst_at = now() - interval '9 s' where connection_id = :c"
+    )
+    await desk.receive(live, "four")
+    capped = await desk.row(live)
+    waited = capped["due_at"] - capped["burst_at"]  # type: ignore[operator]  # timestamps
+    assert waited.total_seconds() == 10
+    assert await count_bells(desk, live) == 1
+
+
+async def test_a_tenant_over_its_credit_waits_and_is_admitted_on_release(
+    make_desk: MakeDesk, tenants: Pair
+) -> None:
+    desk = await make_desk(QueueRules(max_turns=1))
+    live = await desk.connect(tenants[0])
+    await desk.receive(live, "hello", sender="ann")
+    lease = await desk.claim(live)
+    await desk.receive(live, "hello", sender="bob")
+    async with desk.database.tenant(live.tenant_id) as session:
+        states = (await session.scalars(text("select state from conversation order by id"))).all()
+    assert states == ["running", "waiting"]
+    turn = await desk.ledger.begin(lease)
+    assert turn is not None
+    await desk.ledger.save(turn, [DraftReply("answer")], TRACE)
+    await desk.delivery.settle(lease)
+    await desk.queue.release(lease)
+    async with desk.database.tenant(live.tenant_id) as session:
+        states = (await session.scalars(text("select state from conversation order by id"))).all()
+    assert states == ["idle", "rung"]
+
+
+async def test_one_tenants_credit_does_not_touch_another(
+    make_desk: MakeDesk, tenants: Pair
+) -> None:
+    desk = await make_desk(QueueRules(max_turns=1))
+    busy, quiet = [await desk.connect(tenant_id) for tenant_id in tenants]
+    await desk.receive(busy, "hello", sender="ann")
+    await desk.receive(busy, "hello", sender="bob")
+    await desk.receive(quiet, "hello")
+    assert (await desk.row(quiet))["state"] == "rung"
