@@ -24,6 +24,7 @@ skip() {
     exit 0
 }
 
+PATH="$PATH:/usr/local/go/bin" # where Go's own installation lies, often not on a service's PATH
 command -v go >/dev/null || skip "no Go toolchain on PATH"
 command -v g++ >/dev/null || skip "no C++ compiler (g++) on PATH"
 
@@ -31,37 +32,35 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-# Go's own check of every module against its checksum database stays on.
+# All downloads come first: what fails after them is the build. Go checks each module against its
+# checksum database.
 module() {
-    go mod download -json "$1" >"$work/module.json" 2>"$work/module.log" ||
-        skip "module $1 is out of reach"
+    go mod download -json "$1" >"$work/module.json" 2>"$work/module.log" || return 1
     sed -n 's/^[[:space:]]*"Dir": "\(.*\)",*$/\1/p' "$work/module.json"
 }
-# In a substitution, skip would end only the sub-shell: what is no folder is the reason.
-sources="$(module "github.com/ollama/ollama@v$version")"
-[ -d "$sources" ] || { echo "$sources"; exit 0; }
-older="$(module "github.com/ollama/ollama@v$headers_version")"
-[ -d "$older" ] || { echo "$older"; exit 0; }
-malgo="$(module "github.com/gen2brain/malgo@v$malgo_version")"
-[ -d "$malgo" ] || { echo "$malgo"; exit 0; }
+older="$(module "github.com/ollama/ollama@v$headers_version")" || skip "Go modules are out of reach"
+malgo="$(module "github.com/gen2brain/malgo@v$malgo_version")" || skip "Go modules are out of reach"
+sources="github.com/ollama/ollama@v$version"
+go mod init download >"$work/module.log" 2>&1
+go get "$sources" >"$work/module.log" 2>&1 || skip "Go modules are out of reach"
 
 # Module archives leave out folders called "vendor", and with them three header-only libraries that
 # llama.cpp includes. An older Ollama module holds two of them elsewhere, malgo the third.
-mkdir -p "$work/include/nlohmann" "$work/include/stb" "$work/include/miniaudio"
-cp "$older/llama/llama.cpp/common/json.hpp" "$work/include/nlohmann/json.hpp"
-printf '#pragma once\n#include "json.hpp"\n' >"$work/include/nlohmann/json_fwd.hpp"
-cp "$older/llama/llama.cpp/common/stb_image.h" "$work/include/stb/stb_image.h"
-cp "$malgo/miniaudio.h" "$work/include/miniaudio/miniaudio.h"
+include="$home/include" # always the same path, so that Go's build cache serves a second try
+mkdir -p "$include/nlohmann" "$include/stb" "$include/miniaudio"
+cp -f "$older/llama/llama.cpp/common/json.hpp" "$include/nlohmann/json.hpp"
+printf '#pragma once\n#include "json.hpp"\n' >"$include/nlohmann/json_fwd.hpp"
+cp -f "$older/llama/llama.cpp/common/stb_image.h" "$include/stb/stb_image.h"
+cp -f "$malgo/miniaudio.h" "$include/miniaudio/miniaudio.h"
 
 echo "building Ollama $version (some minutes, once)"
-if ! CGO_ENABLED=1 CGO_CPPFLAGS="-I$work/include" GOBIN="$work/bin" nice go install \
+if ! CGO_ENABLED=1 CGO_CPPFLAGS="-I$include" GOBIN="$work/bin" nice go install \
     -ldflags "-s -w -X github.com/ollama/ollama/version.Version=$version" \
-    "github.com/ollama/ollama@v$version" >"$work/build.log" 2>&1; then
+    "$sources" >"$work/build.log" 2>&1; then
     grep -v '^go: downloading' "$work/build.log" | tail -n 30 >&2
     echo "Ollama $version does not build: see above" >&2
     exit 1
 fi
-mkdir -p "$home"
 # Into place in one step: a build that is cut short leaves nothing that looks finished.
 mv "$work/bin/ollama" "$home/ollama.new"
 mv "$home/ollama.new" "$binary"

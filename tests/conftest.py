@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from coachline.foundation.clock import SystemClock
+from coachline.foundation.clock import Clock, SystemClock
 from coachline.foundation.database import Database
 from coachline.foundation.ids import TenantId, new_id
 from coachline.foundation.schema import migrate
 from coachline.local import PostgresServer, ValkeyServer, ensure_database
+from coachline.messaging import DeliveryRules, QueueRules
 from coachline.tenancy import Keys, Tenants
+from fixtures.desk import Desk, build_desk
 from fixtures.time import FakeClock
+
+MakeDesk = Callable[..., Desk]
 
 ROLES = {
     "coachline_owner": "owner-password",
@@ -100,3 +104,26 @@ async def tenants(database: Database) -> tuple[TenantId, TenantId]:
     first = await service.create(f"a-{new_id()}")
     second = await service.create(f"b-{new_id()}")
     return first.tenant_id, second.tenant_id
+
+
+@pytest.fixture
+def make_desk(database: Database) -> MakeDesk:
+    """Builds the messaging room with other rules, another clock or another database."""
+
+    def make(
+        rules: QueueRules | None = None,
+        delivery: DeliveryRules | None = None,
+        clock: Clock | None = None,
+        database: Database = database,
+    ) -> Desk:
+        return build_desk(
+            database, rules or QueueRules(), delivery or DeliveryRules(), clock or SystemClock()
+        )
+
+    return make
+
+
+@pytest.fixture
+def desk(make_desk: MakeDesk) -> Desk:
+    """The messaging room with its usual rules."""
+    return make_desk()

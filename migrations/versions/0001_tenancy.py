@@ -42,6 +42,7 @@ def upgrade() -> None:
         """
     )
     op.execute(f"grant select, insert, update on tenant to {WORKER}")
+    op.execute(f"grant select on alembic_version to {WORKER}")
     touch("tenant")
     _profile()
     _keys()

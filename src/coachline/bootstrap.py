@@ -152,7 +152,7 @@ class _Wiring:
         ledger = TurnLedger(database, connections, max_attempts=settings.turn_max_attempts)
 
         models, embedder = self._models()
-        store = vectors or await self._vectors()
+        store = vectors or self._vectors()
         retrieval = Retrieval(database, store, embedder)
 
         rules = ConversationRules(
@@ -260,11 +260,11 @@ class _Wiring:
         )
         return models, embedder
 
-    async def _vectors(self) -> VectorStore:
+    def _vectors(self) -> VectorStore:
         url = self._settings.chroma_url
         if url is None:
             return AbsentVectors()
-        store = await ChromaServer.open(url)
+        store = ChromaServer(url)
         self._stack.push_async_callback(store.close)
         return store
 

@@ -12,6 +12,7 @@ from architecture.rules.shape import (
     environment_reads,
     module_state,
     over_budget,
+    unwritten_code,
 )
 from architecture.rules.source import Source, report
 
@@ -142,3 +143,13 @@ def test_the_environment_is_read_in_one_place(project: tuple[Source, ...]) -> No
 @pytest.mark.parametrize("line", ["url = os.environ['X']", "url = os.getenv('X')"])
 def test_a_read_of_the_environment_is_found(line: str) -> None:
     assert len(environment_reads([Source(_PATH, line)])) == 1
+
+
+def test_nothing_is_left_unwritten(project: tuple[Source, ...]) -> None:
+    found = unwritten_code(project)
+    assert not found, report(found)
+
+
+@pytest.mark.parametrize("error", ["NotImplementedError", "NotImplementedError('later')"])
+def test_unwritten_code_is_found(error: str) -> None:
+    assert len(unwritten_code([Source(_PATH, f"def f():\n    raise {error}")])) == 1

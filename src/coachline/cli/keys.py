@@ -8,8 +8,8 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from coachline.cli.support import emit, open_services, run
 
+from coachline.cli.support import emit, open_services, run
 from coachline.foundation.ids import KeyId
 from coachline.tenancy import ApiKey
 

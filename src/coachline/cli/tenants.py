@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Annotated, cast
 
 import typer
-from coachline.cli.support import emit, open_services, run
 
+from coachline.cli.support import emit, open_services, run
 from coachline.tenancy import ProfileChanges, Tenant
 
 app = typer.Typer(no_args_is_help=True, help="Create, list, configure, suspend tenants.")

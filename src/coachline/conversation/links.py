@@ -18,7 +18,7 @@ _LABEL: Final = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _REST: Final = r"[^\s<>\[\]()\"'`\ue000]"
 _ADDRESS: Final = re.compile(rf"[a-z][a-z0-9+.-]{{0,19}}://{_REST}*(?<![.,;:!?])", re.IGNORECASE)
 _BARE: Final = re.compile(
-    rf"(?<!\w)({_LABEL}(?:{_DOT}{_LABEL})+)"
+    rf"(?<![^\W_])({_LABEL}(?:{_DOT}{_LABEL})+)"
     rf"(?:{_DOT}?(:\d+(?:[/\\]{_REST}*)?|[/\\]{_REST}*|[?#]{_REST}+)(?<![.,;!?]))?",
     re.IGNORECASE,
 )
@@ -116,14 +116,14 @@ def _bare(found: re.Match[str], hosts: AbstractSet[str], kept: list[str]) -> str
 
 def _is_link(found: re.Match[str]) -> bool:
     labels = re.split(_DOT, found[1].lower())
-    last = labels[-1]
-    if last.isdigit() or len(last) < 2:
-        return len(labels) == 4 and all(label.isdigit() for label in labels)
-    if found[2] or labels[0] == "www":
+    if labels[0] == "www" or (len(labels) == 4 and all(label.isdigit() for label in labels)):
         return True
-    if found.string[: found.start()].endswith("@"):
+    if found[2] and not labels[-1].isdigit() and len(labels[-1]) > 1:
+        return True
+    before = found.string[max(0, found.start() - 2) : found.start()]
+    if before.endswith("@") and before[0].isalnum():
         return False  # a mail address: it is written to, never fetched
-    return _ENDING.fullmatch(last) is not None
+    return any(_ENDING.fullmatch(label) for label in labels[1:])
 
 
 def _defanged(host: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import UniqueConstraint
-from sqlalchemy.orm import Mapped
+from sqlalchemy import BigInteger, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
 from coachline.foundation.database import Base, TenantOwned
 
@@ -18,7 +18,7 @@ class SummaryRow(TenantOwned, Base):
     __table_args__ = (UniqueConstraint("tenant_id", "conversation_id"),)
 
     conversation_id: Mapped[UUID]
-    upto_seq: Mapped[int]
+    upto_seq: Mapped[int] = mapped_column(BigInteger)
     text: Mapped[str]
     model: Mapped[str]
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
+from coachline.foundation.database import Database
 from coachline.foundation.errors import SettingsInvalid
 
 _PACKAGED = Path(__file__).parents[1] / "migrations"
@@ -40,3 +42,13 @@ def newest_revision() -> str:
     """The revision that this code expects."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     return head or ""
+
+
+async def read_revision(database: Database) -> str | None:
+    """The revision that the database is at; None before the first migration."""
+    async with database.system() as session:
+        known = await session.scalar(text("select to_regclass('alembic_version')"))
+        if known is None:
+            return None
+        found: str | None = await session.scalar(text("select version_num from alembic_version"))
+    return found

@@ -1,5 +1,6 @@
 """What a tenant's coach knows: documents, their passages, and finding the ones that fit."""
 
+from coachline.knowledge.absent_vectors import AbsentVectors
 from coachline.knowledge.chroma import ChromaFolder
 from coachline.knowledge.chroma_server import ChromaServer
 from coachline.knowledge.documents import Document, Documents, DocumentState, SavedDocument
@@ -25,6 +26,7 @@ __all__ = [
     "INGEST_JOB",
     "MEDIA_TYPES",
     "REBUILD_JOB",
+    "AbsentVectors",
     "ChromaFolder",
     "ChromaServer",
     "CollectionMissing",

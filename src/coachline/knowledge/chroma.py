@@ -27,7 +27,7 @@ from coachline.knowledge.chroma_records import (
     tenant_filter,
     timed_out,
 )
-from coachline.knowledge.errors import CollectionMissing, VectorFolderInUse
+from coachline.knowledge.errors import CollectionMissing, VectorFolderInUse, VectorsUnavailable
 from coachline.knowledge.vectors import Hit, Vector
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class ChromaFolder:
         await self._call(
             lambda: self._collection(collection).upsert(
                 ids=[str(vector.id) for vector in vectors],
-                embeddings=[vector.values for vector in vectors],
+                embeddings=[list(vector.values) for vector in vectors],
                 metadatas=[metadata(vector) for vector in vectors],
             )
         )
@@ -118,7 +118,7 @@ class ChromaFolder:
         """See :meth:`VectorStore.query`."""
         found = await self._call(
             lambda: self._collection(collection).query(
-                query_embeddings=[values],
+                query_embeddings=[list(values)],
                 n_results=limit,
                 where=tenant_filter(tenant_id),
                 include=["metadatas", "distances"],
@@ -174,11 +174,19 @@ def _take_lock(folder: Path) -> int:
 def _connect(folder: Path) -> Client:
     import chromadb
     from chromadb.config import Settings
+    from chromadb.errors import ChromaError
 
     # Neither the environment nor a .env file of the working folder configures what is embedded.
     settings = Settings(_env_file=None, anonymized_telemetry=False)
     with _few_open_files():
-        made = _translated(partial(chromadb.PersistentClient, str(folder), settings=settings))
+        try:
+            made = chromadb.PersistentClient(str(folder), settings=settings)
+        # AttributeError: chromadb stumbles while it cleans up after the real one.
+        except (ChromaError, OSError, RuntimeError, ValueError, AttributeError) as error:
+            raise VectorsUnavailable(
+                f"ChromaDB cannot read {folder}. Delete it, start again, and run "
+                "`coachline knowledge rebuild`: PostgreSQL has all that was in it."
+            ) from error
     return cast("Client", made)  # which, unlike the declared type, can be closed
 
 

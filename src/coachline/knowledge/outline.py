@@ -92,8 +92,9 @@ def markdown_blocks(text: str) -> Iterator[Block]:
     lines = text.split("\n")
     starts = list(_Scanner(lines).starts())
     path: list[tuple[int, str]] = []
-    ends = [start.line for start in starts[1:]] + [len(lines)]
-    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+    ends = [*(start.line for start in starts[1:]), len(lines)]
+    # Without a start there are no ends either: the text is blank.
+    for number, (start, end) in enumerate(zip(starts, ends, strict=False)):
         if start.level:
             path = [
                 *(above for above in path if above[0] < start.level),

@@ -1,21 +1,27 @@
 """The embedded servers: what `coachline up` starts where no external server is named."""
 
 from coachline.local.catalogue import CHAT_MODEL, EMBED_MODEL
+from coachline.local.chroma import ChromaProcess
 from coachline.local.errors import HomeInUse, LocalServerError
 from coachline.local.home import Home, HomeSecrets
 from coachline.local.model_process import ModelProcess
 from coachline.local.postgres import PostgresServer, ensure_database
+from coachline.local.supervisor import Supervisor
 from coachline.local.valkey import ValkeyServer
+from coachline.local.worker_process import WorkerProcess
 
 __all__ = [
     "CHAT_MODEL",
     "EMBED_MODEL",
+    "ChromaProcess",
     "Home",
     "HomeInUse",
     "HomeSecrets",
     "LocalServerError",
     "ModelProcess",
     "PostgresServer",
+    "Supervisor",
     "ValkeyServer",
+    "WorkerProcess",
     "ensure_database",
 ]

@@ -74,6 +74,8 @@ async def serve(given: argparse.Namespace) -> None:
             _announce(given.ready_file, f"http://{HOST}:{runner.addresses[0][1]}")
         await stopped.wait()
     finally:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
         await runner.cleanup()
         await asyncio.to_thread(engine.close)
         await asyncio.to_thread(embedder.close)

@@ -203,9 +203,10 @@ class PostgresServer:
         password = new.with_name(new.name + ".password")
         await asyncio.to_thread(_make_empty, new, password)
         try:
-            child = self._make_child(
-                _initdb_command(folder, new, password, major), new, signal.SIGTERM
-            )
+            command = _initdb_command(folder, new, password, major)
+            if self._settings.get("fsync") == "off":
+                command.append("--no-sync")  # who does not want the data safe wants this neither
+            child = self._make_child(command, new, signal.SIGTERM)
             await child.start()
             if await child.wait_ended(INITDB_SECONDS) != 0:
                 raise child.failure("could not make its data folder")

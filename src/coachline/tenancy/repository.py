@@ -14,16 +14,16 @@ from coachline.foundation.ids import KeyId, TenantId, new_id
 from coachline.tenancy.tables import AuditHeadRow, AuditRow, KeyRow, ProfileRow, TenantRow
 
 
-async def add_tenant(session: SystemSession, name: str) -> TenantId | None:
-    """A new tenant's id, or None when the name is taken."""
-    statement = (
+async def take_name(session: SystemSession, name: str) -> TenantId:
+    """The id of the tenant of this name, which is made when there is none."""
+    await session.execute(
         insert(TenantRow)
         .values(id=new_id(), name=name)
         .on_conflict_do_nothing(index_elements=["name"])
-        .returning(TenantRow.id)
     )
-    found = await session.scalar(statement)
-    return None if found is None else TenantId(found)
+    # A statement of its own: it also sees the row of whoever was faster.
+    found = await session.scalars(select(TenantRow.id).where(TenantRow.name == name))
+    return TenantId(found.one())
 
 
 async def find_tenant(session: SystemSession, name: str) -> TenantRow | None:

@@ -80,12 +80,7 @@ class Tenants:
         )
         check_changes(profile)
         async with self._database.system() as system:
-            tenant_id = await repository.add_tenant(system, name)
-            if tenant_id is None:
-                taken = await repository.find_tenant(system, name)
-                if taken is None:
-                    raise TenantExists(f"The name {name} is taken.")
-                tenant_id = TenantId(taken.id)
+            tenant_id = await repository.take_name(system, name)
         async with self._database.tenant(tenant_id) as session:
             if not await repository.add_profile(session, profile):
                 raise TenantExists(f"There is a tenant named {name}; choose another name.")

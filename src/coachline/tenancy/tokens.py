@@ -19,7 +19,6 @@ from coachline.foundation.ids import TenantId
 
 _PREFIX = "cl_"
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _UUID_BYTES = 16
 _RANDOM_BYTES = 24
 _BODY_BYTES = _UUID_BYTES + _RANDOM_BYTES
@@ -66,5 +65,5 @@ def _encode(number: int, width: int) -> str:
 def _decode(text: str) -> int:
     number = 0
     for letter in text:
-        number = number * len(_ALPHABET) + _VALUES[letter]
+        number = number * len(_ALPHABET) + _ALPHABET.index(letter)
     return number

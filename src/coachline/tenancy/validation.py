@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from coachline.foundation.errors import InvalidInput
@@ -17,7 +18,7 @@ _LANGUAGE = re.compile(
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}")
 # PostgreSQL cannot store NUL, UTF-8 cannot spell a lone surrogate.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_TEXT_LIMITS = {"display_name": 200, "persona": 20_000, "apology": 1_000}
+_TEXT_LIMITS = MappingProxyType({"display_name": 200, "persona": 20_000, "apology": 1_000})
 _MAX_FALLBACKS = 10
 _MAX_COUNT = 2**31 - 1
 

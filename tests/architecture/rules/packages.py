@@ -35,6 +35,7 @@ def undeclared_imports(sources: Sequence[Source]) -> list[Finding]:
     packages = sorted(map(_package, _pyprojects(sources)), key=lambda p: -len(p.folder))
     first_party = _first_party(sources, packages)
     unpackaged = _unpackaged(sources)
+    installed = packages_distributions()
     found = []
     for source in sources:
         if not (source.is_code or source.is_test):
@@ -46,7 +47,7 @@ def undeclared_imports(sources: Sequence[Source]) -> list[Finding]:
                 continue
             if imported.top in unpackaged and not source.path.startswith(("src/", "channels/")):
                 continue
-            owners = _owners(imported.top, first_party)
+            owners = _owners(imported.top, first_party, installed)
             if not owners & (allowed | {package.name}):
                 says = f"imports {imported.top}, which {package.name} does not declare here"
                 found.append(Finding(source.path, imported.line, says))
@@ -98,11 +99,13 @@ def _unpackaged(sources: Sequence[Source]) -> frozenset[str]:
     )
 
 
-def _owners(top: str, first_party: Mapping[str, str]) -> frozenset[str]:
+def _owners(
+    top: str, first_party: Mapping[str, str], installed: Mapping[str, Sequence[str]]
+) -> frozenset[str]:
+    """The distributions that bring a package; what is not installed is taken by its name."""
     if top in first_party:
         return frozenset({first_party[top]})
-    installed = packages_distributions().get(top, [top])
-    return frozenset(_canonical(name) for name in installed)
+    return frozenset(_canonical(name) for name in installed.get(top, [top]))
 
 
 def _allowed(source: Source, package: Package, root: Package) -> frozenset[str]:

@@ -21,6 +21,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "aiohttp": (
             "src/coachline/foundation/outgoing.py",
             "src/coachline/messaging/connections.py",
+            "src/coachline/knowledge/chroma_server.py",
             "src/coachline/local/*",
             "src/coachline/cli/*",
             "channels/*",
@@ -63,6 +64,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "src/coachline/*/repository.py",
             "src/coachline/*/repository/*.py",
             "src/coachline/foundation/database.py",
+            "src/coachline/foundation/schema.py",
             "migrations/*",
         ),
         "starlette": ("src/coachline/app.py", "src/coachline/foundation/http.py"),
@@ -80,6 +82,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 SYSTEM_SESSIONS: Mapping[str, str] = MappingProxyType(
     {
         "src/coachline/foundation/database.py": "defines it",
+        "src/coachline/foundation/schema.py": "asks which migration the database is at",
         "src/coachline/messaging/connections.py": "a webhook's path names a connection, no tenant",
         "src/coachline/messaging/queue.py": "the sweep looks for forgotten work in every tenant",
         "src/coachline/messaging/repository/connections.py": "reads and writes routing rows",

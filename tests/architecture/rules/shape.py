@@ -153,6 +153,19 @@ def module_state(sources: Sequence[Source]) -> list[Finding]:
     return found
 
 
+def unwritten_code(sources: Sequence[Source]) -> list[Finding]:
+    """Places that promise code instead of having it."""
+    return [
+        Finding(source.path, node.lineno, "raises NotImplementedError: write it or leave it out")
+        for source in sources
+        if source.is_code
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Raise)
+        and node.exc is not None
+        and dotted(node.exc) == "NotImplementedError"
+    ]
+
+
 def environment_reads(sources: Sequence[Source]) -> list[Finding]:
     """Looks at the process's environment outside the one file that reads settings."""
     return [

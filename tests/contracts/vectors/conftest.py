@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from coachline.foundation.ids import new_id
-from coachline.knowledge import ChromaFolder, ChromaServer, VectorsUnavailable, VectorStore
+from coachline.knowledge import ChromaFolder, ChromaServer, VectorStore, VectorsUnavailable
 from lab.memory_vectors import MemoryVectors
 
 
@@ -78,17 +78,25 @@ async def chroma_folder(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
     await store.close()
 
 
-@pytest.fixture(params=["memory", "folder", "server"])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[VectorStore]:
+@pytest.fixture
+async def chroma_server(chroma_url: str) -> AsyncIterator[ChromaServer]:
+    """A client of the server."""
+    server = ChromaServer(chroma_url)
+    yield server
+    await server.close()
+
+
+@pytest.fixture
+def memory() -> MemoryVectors:
+    """The double."""
+    return MemoryVectors()
+
+
+@pytest.fixture(params=["memory", "chroma_folder", "chroma_server"])
+def store(request: pytest.FixtureRequest) -> VectorStore:
     """Each implementation in turn."""
-    if request.param == "memory":
-        yield MemoryVectors()
-    elif request.param == "folder":
-        yield request.getfixturevalue("chroma_folder")
-    else:
-        server = ChromaServer(request.getfixturevalue("chroma_url"))
-        yield server
-        await server.close()
+    found: VectorStore = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture

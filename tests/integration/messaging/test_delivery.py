@@ -16,8 +16,9 @@ from channel_kit import (
 from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import TenantId
 from coachline.messaging import DeliveryRules, DraftReply, Lease, LiveConnection
+from conftest import MakeDesk
+from fixtures.desk import TRACE, Desk
 from fixtures.time import FakeClock
-from integration.messaging.conftest import TRACE, Desk, MakeDesk
 
 Pair = tuple[TenantId, TenantId]
 MAKE_DUE = "update outbox_reply set not_before = null"
@@ -91,7 +92,7 @@ async def test_a_process_frozen_past_its_lease_does_not_send(
     make_desk: MakeDesk, tenants: Pair
 ) -> None:
     clock = FakeClock()
-    desk = await make_desk(clock=clock)
+    desk = make_desk(clock=clock)
     live = await desk.connect(tenants[0])
     lease = await prepare(desk, live)
     now = clock.monotonic
@@ -125,7 +126,7 @@ async def test_the_outcome_of_an_older_attempt_is_refused(desk: Desk, tenants: P
 async def test_a_reply_dies_of_failures_and_age_together_only(
     make_desk: MakeDesk, tenants: Pair
 ) -> None:
-    desk = await make_desk(delivery=DeliveryRules(max_failures=2, max_age_seconds=60))
+    desk = make_desk(delivery=DeliveryRules(max_failures=2, max_age_seconds=60))
     live = await desk.connect(tenants[0])
     lease = await prepare(desk, live)
     desk.platform.faults = [ChannelUnavailable("refused")] * 3

@@ -8,8 +8,9 @@ from sqlalchemy import text
 
 from coachline.foundation.ids import TenantId
 from coachline.messaging import DraftReply, LiveConnection, QueueRules
+from conftest import MakeDesk
+from fixtures.desk import TRACE, Desk
 from fixtures.scripted_channel import event
-from integration.messaging.conftest import TRACE, Desk, MakeDesk
 
 Pair = tuple[TenantId, TenantId]
 
@@ -89,7 +90,7 @@ async def test_a_burst_rings_once_and_pushes_the_due_time_to_its_cap(
 async def test_a_tenant_over_its_credit_waits_and_is_admitted_on_release(
     make_desk: MakeDesk, tenants: Pair
 ) -> None:
-    desk = await make_desk(QueueRules(max_turns=1))
+    desk = make_desk(QueueRules(max_turns=1))
     live = await desk.connect(tenants[0])
     await desk.receive(live, "hello", sender="ann")
     lease = await desk.claim(live)
@@ -110,7 +111,7 @@ async def test_a_tenant_over_its_credit_waits_and_is_admitted_on_release(
 async def test_one_tenants_credit_does_not_touch_another(
     make_desk: MakeDesk, tenants: Pair
 ) -> None:
-    desk = await make_desk(QueueRules(max_turns=1))
+    desk = make_desk(QueueRules(max_turns=1))
     busy, quiet = [await desk.connect(tenant_id) for tenant_id in tenants]
     await desk.receive(busy, "hello", sender="ann")
     await desk.receive(busy, "hello", sender="bob")

@@ -6,8 +6,8 @@ from sqlalchemy import text
 
 from coachline.foundation.ids import TenantId
 from coachline.messaging import DraftReply
+from fixtures.desk import TRACE, Desk
 from fixtures.scripted_channel import event
-from integration.messaging.conftest import TRACE, Desk
 
 Pair = tuple[TenantId, TenantId]
 

@@ -10,8 +10,9 @@ from coachline.foundation.engine import RetryLater
 from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import ConversationId, TenantId, new_id
 from coachline.messaging import DraftReply, QueueRules
+from conftest import MakeDesk
+from fixtures.desk import TRACE, Desk
 from fixtures.waiting import until
-from integration.messaging.conftest import TRACE, Desk, MakeDesk
 
 Pair = tuple[TenantId, TenantId]
 END_LEASE = "update conversation set lease_until = now() - interval '1 s' where connection_id = :c"
@@ -106,7 +107,7 @@ async def test_a_failed_turn_backs_off(desk: Desk, tenants: Pair) -> None:
 
 
 async def test_a_lost_lease_cancels_the_body(make_desk: MakeDesk, tenants: Pair) -> None:
-    desk = await make_desk(QueueRules(lease_seconds=0.3))
+    desk = make_desk(QueueRules(lease_seconds=0.3))
     live = await desk.connect(tenants[0])
     await desk.receive(live, "hello")
     lease = await desk.claim(live)
@@ -123,7 +124,7 @@ async def test_a_lost_lease_cancels_the_body(make_desk: MakeDesk, tenants: Pair)
 
 
 async def test_a_kept_lease_outlives_its_length(make_desk: MakeDesk, tenants: Pair) -> None:
-    desk = await make_desk(QueueRules(lease_seconds=0.6))
+    desk = make_desk(QueueRules(lease_seconds=0.6))
     live = await desk.connect(tenants[0])
     await desk.receive(live, "hello")
     lease = await desk.claim(live)
@@ -147,7 +148,7 @@ ACCIDENTS = {
 async def test_the_sweep_finds_what_an_accident_left(
     make_desk: MakeDesk, tenants: Pair, accident: str
 ) -> None:
-    desk = await make_desk(QueueRules(sweep_grace_seconds=0))
+    desk = make_desk(QueueRules(sweep_grace_seconds=0))
     live = await desk.connect(tenants[0])
     await desk.receive(live, "hello")
     await desk.run_sql(live, accident)
@@ -159,7 +160,7 @@ async def test_the_sweep_finds_what_an_accident_left(
 async def test_the_sweep_leaves_alone_what_will_be_looked_at(
     make_desk: MakeDesk, tenants: Pair
 ) -> None:
-    desk = await make_desk(QueueRules(sweep_grace_seconds=0))
+    desk = make_desk(QueueRules(sweep_grace_seconds=0))
     live = await desk.connect(tenants[0])
     await desk.receive(live, "hello")
     before = await desk.row(live)

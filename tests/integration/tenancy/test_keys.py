@@ -36,7 +36,7 @@ async def test_the_token_is_stored_nowhere(keys: Keys, tenants: Pair, owner_url:
             # The owner is under the policy too: it must name the tenant to see the rows.
             async with owner.transaction():
                 await owner.execute("select set_config('app.tenant_id', $1, true)", str(tenants[0]))
-                rows = await owner.fetch(f"select t::text from {table} t")  # noqa: S608
+                rows = await owner.fetch(f"select t::text from {table} t")  # noqa: S608 - two names from above
             assert rows
             assert not [row for row in rows if made.secret in row[0]]
     finally:
@@ -100,6 +100,15 @@ class NoDatabase(Database):
 async def test_a_malformed_token_costs_no_question(clock: FakeClock, token: str) -> None:
     with pytest.raises(KeyRefused):
         await Keys(NoDatabase(), clock).authenticate(token)
+
+
+async def test_a_proved_key_is_not_asked_about_at_every_request(
+    keys: Keys, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await keys.create(tenants[0], "ci", ["read"], actor="test")
+    first = await keys.authenticate(made.secret)
+    monkeypatch.setattr(keys, "_database", NoDatabase())
+    assert await keys.authenticate(made.secret) is first
 
 
 async def test_a_guessed_token_of_a_real_tenant_is_refused(keys: Keys, tenants: Pair) -> None:

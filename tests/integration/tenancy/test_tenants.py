@@ -54,7 +54,7 @@ async def test_a_creation_that_crashed_half_way_is_finished(
 ) -> None:
     name = fresh_name()
     async with database.system() as system:
-        begun = await repository.add_tenant(system, name)
+        begun = await repository.take_name(system, name)
     made = await service.create(name)
     assert made.tenant_id == begun
     assert (await keys.authenticate(made.api_key)).tenant_id == begun

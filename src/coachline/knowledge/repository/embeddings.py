@@ -22,7 +22,8 @@ class EmbeddingRepository:
         query = select(EmbeddingRow.digest, EmbeddingRow.vector).where(
             EmbeddingRow.model == model, EmbeddingRow.digest.in_(digests)
         )
-        return dict((await session.execute(query)).tuples().all())
+        rows = await session.execute(query)
+        return {row.digest: row.vector for row in rows}
 
     async def save_all(
         self, session: TenantSession, model: str, vectors: Mapping[bytes, bytes]

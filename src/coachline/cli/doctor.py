@@ -1,0 +1,132 @@
+"""``coachline doctor``: what is embedded, what is external, and what is wrong with each part."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from coachline.cli.support import FAILED, complete, emit, run
+from coachline.foundation.errors import CoachlineError, SettingsInvalid
+from coachline.foundation.settings import Settings, load_settings
+
+_CHECK_SECONDS = 5.0
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False) -> None:
+    """Say of every part where it comes from and whether it answers."""
+
+    async def work() -> None:
+        given = load_settings()
+        settings = complete(given)
+        rows = [
+            await _examine(part, check, _origin(given, settings, field), settings)
+            for part, field, check in _PARTS
+        ]
+        emit(rows, as_json)
+        if any(row["state"] != "ok" for row in rows):
+            raise typer.Exit(FAILED)
+
+    run(work)
+
+
+def _origin(given: Settings, settings: Settings, field: str) -> str:
+    if getattr(given, field) is not None:
+        return "external"
+    return "embedded" if getattr(settings, field) is not None else "not running"
+
+
+async def _examine(
+    part: str, check: Callable[[Settings], Awaitable[str]], origin: str, settings: Settings
+) -> dict[str, str]:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            details, state = await check(settings), "ok"
+    except SettingsInvalid:
+        details, state = "set its URL, or start `coachline up`", "missing"
+    except CoachlineError as error:
+        details, state = error.message, "wrong"
+    except TimeoutError:
+        details, state = f"no answer in {_CHECK_SECONDS:.0f} s", "wrong"
+    return {"part": part, "origin": origin, "state": state, "details": details}
+
+
+async def _check_database(settings: Settings) -> str:
+    from coachline.foundation.database import Database
+    from coachline.foundation.schema import newest_revision, read_revision
+
+    if settings.database_url is None or settings.worker_database_url is None:
+        raise SettingsInvalid("no URL")
+    database = Database(
+        settings.database_url.get_secret_value(),
+        settings.worker_database_url.get_secret_value(),
+        pool_size=1,
+        pooler=settings.database_pooler,
+    )
+    try:
+        await database.ping()
+        found = await read_revision(database)
+    finally:
+        await database.close()
+    newest = newest_revision()
+    if found != newest:
+        raise CoachlineError(
+            f"the schema is at {found or 'nothing'}, this code needs {newest}: "
+            "run `coachline migrate`"
+        )
+    return f"schema {found}"
+
+
+async def _check_redis(settings: Settings) -> str:
+    from coachline.foundation.redis import REDIS_FAILURES, open_redis
+
+    if settings.redis_url is None:
+        raise SettingsInvalid("no URL")
+    redis = open_redis(settings.redis_url.get_secret_value())
+    try:
+        await redis.ping()
+    except REDIS_FAILURES as error:
+        raise CoachlineError(f"does not answer ({type(error).__name__})") from None
+    finally:
+        await redis.aclose()
+    return "answers"
+
+
+async def _check_vectors(settings: Settings) -> str:
+    from coachline.knowledge import ChromaServer
+
+    if settings.chroma_url is None:
+        return "in the process of `coachline up`"
+    store = ChromaServer(settings.chroma_url)
+    try:
+        return f"{len(await store.list_names(''))} collections"
+    finally:
+        await store.close()
+
+
+async def _check_models(settings: Settings) -> str:
+    from coachline.inference import OllamaServer
+
+    if settings.ollama_url is None:
+        raise SettingsInvalid("no URL")
+    server = OllamaServer(settings.ollama_url)
+    try:
+        offered = await server.list_models()
+    finally:
+        await server.close()
+    if settings.chat_model not in offered and f"{settings.chat_model}:latest" not in offered:
+        raise CoachlineError(
+            f"{settings.chat_model} is not there: pull it, or set COACHLINE_CHAT_MODEL "
+            f"to one of {', '.join(offered) or 'none'}"
+        )
+    return settings.chat_model
+
+
+_PARTS: tuple[tuple[str, str, Callable[[Settings], Awaitable[str]]], ...] = (
+    ("PostgreSQL", "database_url", _check_database),
+    ("Valkey", "redis_url", _check_redis),
+    ("ChromaDB", "chroma_url", _check_vectors),
+    ("Models", "ollama_url", _check_models),
+)
