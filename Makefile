@@ -40,7 +40,7 @@ docs: setup ## Write what is generated: example.env, OpenAPI, table of capabilit
 	@PYTHONPATH=tests $(RUN) python -m docs.generated
 
 setup: uv ## Install exactly what uv.lock says into .venv
-	@test -d .venv || echo "Installing what uv.lock names into .venv (once; about 300 MB to fetch)"
+	@test -d .venv || echo "Installing what uv.lock names into .venv (once; some hundred MB)"
 	@$(UV) sync --quiet --all-packages --frozen
 
 # `pip --target` and a venv both work where pip may not touch the system's packages.

@@ -80,7 +80,7 @@ class Verdict:
     """What was delivered beside what should have been; everything empty is a perfect delivery.
 
     ``lost`` events have no reply; ``duplicated`` ones have two different replies for the same
-    part; ``disordered`` ones were answered after an event that came later in their thread;
+    part; ``disordered`` ones were answered before an event that came earlier in their thread;
     ``foreign`` ones were never expected; ``changed`` webhook ids came back with another body.
     """
 
@@ -128,7 +128,7 @@ class CallbackReceiver:
         self.retry_after_seconds = retry_after_seconds
         self.slow_seconds = slow_seconds
         self._port = port
-        self._random = random.Random(seed)  # noqa: S311  # repeatable on purpose
+        self._random = random.Random(seed)  # repeatable on purpose
         self._faults = _Faults()
         self._secrets: dict[str, list[Webhook]] = {}
         self._bodies: dict[tuple[str, str], bytes] = {}
@@ -295,7 +295,7 @@ def judge(
     lost, disordered = [], []
     for events in expected.values():
         lost += [event for event in events if event not in first_answered]
-        disordered += _overtaken(
+        disordered += _too_early(
             [event for event in events if event in first_answered], first_answered
         )
     wanted = {event: thread for thread, events in expected.items() for event in events}
@@ -308,13 +308,13 @@ def judge(
     )
 
 
-def _overtaken(events: Sequence[str], answered: Mapping[str, int]) -> list[str]:
-    late, latest = [], -1
+def _too_early(events: Sequence[str], answered: Mapping[str, int]) -> list[str]:
+    early, latest = [], -1
     for event in events:
         if answered[event] < latest:
-            late.append(event)
+            early.append(event)
         latest = max(latest, answered[event])
-    return late
+    return early
 
 
 async def _serve(port: int, seed: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Set as AbstractSet
 from typing import Final
 from urllib.parse import urlsplit
@@ -51,7 +52,7 @@ def only_listed(text: str, hosts: AbstractSet[str]) -> str:
     text = _TAG.sub("", _AUTOLINK.sub(r"\1", _plain_characters(text)))
     text = _TAG_BEGIN.sub("< ", text)
     flat = text.translate(_MARKS)
-    if _named_hosts(flat) - _named_hosts(text) - hosts:
+    if (_named_hosts(flat) - _named_hosts(text)).keys() - hosts:
         # Emphasis inside an address hides it here and falls away where text is shown plainly.
         text = flat
     text = _DEFINITION.sub("", text)
@@ -92,9 +93,9 @@ def _plain_characters(text: str) -> str:
     return _INVISIBLE.sub("", text)
 
 
-def _named_hosts(text: str) -> set[str]:
-    named = {match[1] for match in _BARE.finditer(text) if _is_link(match)}
-    return {host.translate(_MARKS).lower() for host in named}
+def _named_hosts(text: str) -> Counter[str]:
+    named = (match[1] for match in _BARE.finditer(text) if _is_link(match))
+    return Counter(host.translate(_MARKS).lower() for host in named)
 
 
 def _address(address: str, hosts: AbstractSet[str], kept: list[str]) -> str:

@@ -185,8 +185,11 @@ def _answer(request: Request, refusal: Refusal) -> Response:
 async def _answer_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, CoachlineError):
         raise error
-    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        structlog.get_logger().error("request_refused", code=error.code, exc_info=error)
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        # Without its trace: while a server is gone, every request ends here.
+        structlog.get_logger().warning("request_refused", code=error.code)
+    elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        structlog.get_logger().error("request_failed", code=error.code, exc_info=error)
     return _answer(request, problems.refuse_error(error))
 
 

@@ -77,18 +77,12 @@ def configure_logs(
         stream: where to; standard error when None.
     """
     target = stream or sys.stderr
-    is_text = format == "text" or (format == "auto" and target.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=target.isatty())
-        if is_text
-        else structlog.processors.JSONRenderer()
-    )
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -98,7 +92,7 @@ def configure_logs(
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 tell_exception,
                 hide_secrets,
-                renderer,
+                _renderer(format, target),
             ],
         )
     )
@@ -113,6 +107,12 @@ def configure_logs(
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def _renderer(format: str, target: TextIO) -> Processor:  # noqa: A002  # the setting's name
+    if format == "text" or (format == "auto" and target.isatty()):
+        return structlog.dev.ConsoleRenderer(colors=target.isatty())
+    return structlog.processors.JSONRenderer()
 
 
 def tell_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

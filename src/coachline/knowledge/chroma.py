@@ -97,10 +97,12 @@ class ChromaFolder:
 
     async def upsert(self, collection: str, vectors: Sequence[Vector]) -> None:
         """See :meth:`VectorStore.upsert`."""
+        # A list, and typed so: chromadb takes no tuple.
+        embeddings: list[Sequence[float] | Sequence[int]] = [list(one.values) for one in vectors]
         await self._call(
             lambda: self._collection(collection).upsert(
                 ids=[str(vector.id) for vector in vectors],
-                embeddings=[list(vector.values) for vector in vectors],
+                embeddings=embeddings,
                 metadatas=[metadata(vector) for vector in vectors],
             )
         )
@@ -118,7 +120,7 @@ class ChromaFolder:
         """See :meth:`VectorStore.query`."""
         found = await self._call(
             lambda: self._collection(collection).query(
-                query_embeddings=[list(values)],
+                query_embeddings=list(values),
                 n_results=limit,
                 where=tenant_filter(tenant_id),
                 include=["metadatas", "distances"],

@@ -123,6 +123,8 @@ class Ingestion:
             current = await self._documents.lock(session, work.document_id)
             if current is None or current.revision != work.revision:
                 return False
+            if await self._passages.has_any(session, work.document_id, work.revision):
+                return True  # another run of the same job was faster: its passages are the ones
             answering = () if current.live_revision is None else (current.live_revision,)
             await self._passages.keep_only(session, work.document_id, answering)
             await self._passages.add_all(session, work.document_id, work.revision, passages)

@@ -173,14 +173,18 @@ class PostgresServer:
         return words
 
     async def _read_major(self, folder: Path) -> int:
-        process = await asyncio.create_subprocess_exec(
-            str(folder / "postgres"), "--version", stdout=asyncio.subprocess.PIPE
-        )
+        program = str(folder / "postgres")
+        try:
+            process = await asyncio.create_subprocess_exec(
+                program, "--version", stdout=asyncio.subprocess.PIPE
+            )
+        except OSError as error:
+            raise LocalServerError(f"{program} cannot be run: {error}.") from error
         said, _ = await process.communicate()
         match = re.search(rb"\) (\d+)", said)
         if match is None or int(match[1]) < 15:
             raise LocalServerError(
-                f"{folder / 'postgres'} is no PostgreSQL 15 or newer ({said.decode().strip()!r})."
+                f"{program} is no PostgreSQL 15 or newer ({said.decode().strip()!r})."
             )
         return int(match[1])
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import Row, text
 
 from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database
@@ -45,20 +47,20 @@ class Room:
         self,
         tenant_id: TenantId,
         source: str,
-        text: str,
+        words: str,
         *,
         title: str | None = None,
         media_type: MediaType = "text/markdown",
     ) -> DocumentId:
         """Store a document, not ingested yet."""
         saved = await self.documents.save(
-            tenant_id, source=source, text=text, media_type=media_type, actor="test", title=title
+            tenant_id, source=source, text=words, media_type=media_type, actor="test", title=title
         )
         return saved.document_id
 
-    async def add(self, tenant_id: TenantId, source: str, text: str) -> DocumentId:
+    async def add(self, tenant_id: TenantId, source: str, words: str) -> DocumentId:
         """Store a document and ingest it."""
-        document_id = await self.save(tenant_id, source, text)
+        document_id = await self.save(tenant_id, source, words)
         await self.ingestion.run(tenant_id, document_id)
         return document_id
 
@@ -67,6 +69,12 @@ class Room:
         retrieved = await self.retrieval.search(tenant_id, query, limit=limit)
         assert retrieved.problem is None
         return [passage.text for passage in retrieved.passages]
+
+    async def rows(self, tenant_id: TenantId, table: str) -> Sequence[Row[Any]]:
+        """All rows of a tenant in a table."""
+        async with self.database.tenant(tenant_id) as session:
+            found = await session.execute(text(f"select * from {table}"))  # noqa: S608 - ours
+            return found.all()
 
     async def audit(self, tenant_id: TenantId) -> Sequence[str]:
         """What was recorded for this tenant beyond its creation, oldest first."""
@@ -119,7 +127,7 @@ def chroma_room(database: Database, chroma: ChromaFolder) -> Room:
 
 @pytest.fixture
 async def owner(owner_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    """A look past row-level security at what is queued."""
+    """A look at what is queued."""
     connection = await asyncpg.connect(owner_url)
     yield connection
     await connection.close()

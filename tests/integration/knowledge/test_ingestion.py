@@ -82,12 +82,9 @@ def stored(vectors: MemoryVectors, tenant_id: TenantId) -> set[object]:
     }
 
 
-async def passage_ids(owner: Owner, tenant_id: TenantId) -> set[object]:
+async def passage_ids(room: Room, tenant_id: TenantId) -> set[object]:
     """Ids of all passages of a tenant."""
-    return {
-        row["id"]
-        for row in await owner.fetch("select id from passage where tenant_id = $1", tenant_id)
-    }
+    return {row.id for row in await room.rows(tenant_id, "passage")}
 
 
 async def test_a_document_becomes_findable(room: Room, tenants: Pair) -> None:
@@ -101,12 +98,12 @@ async def test_a_document_becomes_findable(room: Room, tenants: Pair) -> None:
 
 
 async def test_running_again_changes_nothing(
-    room: Room, vectors: MemoryVectors, tenants: Pair, owner: Owner
+    room: Room, vectors: MemoryVectors, tenants: Pair
 ) -> None:
     document_id = await room.add(tenants[0], "a.md", OLD)
-    before = await passage_ids(owner, tenants[0])
+    before = await passage_ids(room, tenants[0])
     await room.ingestion.run(tenants[0], document_id)
-    assert await passage_ids(owner, tenants[0]) == before == stored(vectors, tenants[0])
+    assert await passage_ids(room, tenants[0]) == before == stored(vectors, tenants[0])
 
 
 async def test_a_text_is_embedded_once_however_often_it_is_ingested(
@@ -124,7 +121,7 @@ async def test_a_text_is_embedded_once_however_often_it_is_ingested(
 
 @pytest.mark.parametrize("steps", range(20))
 async def test_a_crash_anywhere_while_replacing_is_repaired_by_running_again(
-    room: Room, vectors: MemoryVectors, tenants: Pair, owner: Owner, steps: int
+    room: Room, vectors: MemoryVectors, tenants: Pair, steps: int
 ) -> None:
     document_id = await room.add(tenants[0], "a.md", OLD)
     await room.save(tenants[0], "a.md", NEW)
@@ -142,13 +139,13 @@ async def test_a_crash_anywhere_while_replacing_is_repaired_by_running_again(
     assert all(
         "ew water" in text or "new one" in text for text in await room.find(tenants[0], "water")
     )
-    assert stored(vectors, tenants[0]) == await passage_ids(owner, tenants[0])
+    assert stored(vectors, tenants[0]) == await passage_ids(room, tenants[0])
     assert (await room.documents.get(tenants[0], document_id)).state == "ready"
 
 
 @pytest.mark.parametrize("steps", range(8))
 async def test_a_crash_anywhere_while_erasing_is_repaired_by_running_again(
-    room: Room, vectors: MemoryVectors, tenants: Pair, owner: Owner, steps: int
+    room: Room, vectors: MemoryVectors, tenants: Pair, steps: int
 ) -> None:
     document_id = await room.add(tenants[0], "a.md", OLD)
     await room.documents.remove(tenants[0], document_id, actor="test")
@@ -158,8 +155,7 @@ async def test_a_crash_anywhere_while_erasing_is_repaired_by_running_again(
         assert await room.find(tenants[0], "water") == []
     await room.ingestion.run(tenants[0], document_id)
     assert stored(vectors, tenants[0]) == set()
-    rows = await owner.fetch("select id from document where tenant_id = $1", tenants[0])
-    assert rows == []
+    assert await room.rows(tenants[0], "document") == []
     assert (await room.audit(tenants[0])).count("document.erased") == 1
 
 
@@ -180,7 +176,7 @@ class InterruptedEmbedder(WordEmbedder):
 
 
 async def test_a_run_overtaken_by_a_newer_text_leaves_nothing_behind(
-    room: Room, vectors: MemoryVectors, tenants: Pair, owner: Owner
+    room: Room, vectors: MemoryVectors, tenants: Pair
 ) -> None:
     document_id = await room.save(tenants[0], "a.md", OLD)
 
@@ -190,7 +186,7 @@ async def test_a_run_overtaken_by_a_newer_text_leaves_nothing_behind(
     slow = make_room(room.database, vectors, InterruptedEmbedder(replaced))
     await slow.ingestion.run(tenants[0], document_id)
     assert len(await room.find(tenants[0], "water new")) == 2
-    assert stored(vectors, tenants[0]) == await passage_ids(owner, tenants[0])
+    assert stored(vectors, tenants[0]) == await passage_ids(room, tenants[0])
     document = await room.documents.get(tenants[0], document_id)
     assert (document.state, document.passages) == ("ready", 2)
 
@@ -211,12 +207,12 @@ async def test_a_run_overtaken_by_removal_leaves_nothing_behind(
 
 
 async def test_runs_at_once_do_the_work_of_one(
-    room: Room, vectors: MemoryVectors, tenants: Pair, owner: Owner
+    room: Room, vectors: MemoryVectors, tenants: Pair
 ) -> None:
     made = [await room.save(tenants[0], f"{number}.md", OLD) for number in range(3)]
     await asyncio.gather(*(room.ingestion.run(tenants[0], one) for one in made * 3))
     assert len(vectors.collections) == 1
-    assert stored(vectors, tenants[0]) == await passage_ids(owner, tenants[0])
+    assert stored(vectors, tenants[0]) == await passage_ids(room, tenants[0])
     assert {one.state for one in await room.documents.list(tenants[0])} == {"ready"}
 
 

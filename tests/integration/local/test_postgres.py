@@ -381,6 +381,23 @@ async def test_missing_programs_say_what_to_do(place: Path) -> None:
         server.url("a", "b", "c")
 
 
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("#!/bin/sh\necho 'postgres (PostgreSQL) 14.2'\n", "no PostgreSQL 15 or newer"),
+        ("not a program", "cannot be run"),
+    ],
+)
+async def test_programs_that_will_not_do_are_named(place: Path, script: str, message: str) -> None:
+    for name in ("postgres", "initdb"):
+        (place / name).write_text(script)
+        (place / name).chmod(0o755)
+    server = PostgresServer(place / "postgres-data", runtime=place / "run", binaries=place)
+
+    with pytest.raises(LocalServerError, match=message):
+        await server.start()
+
+
 async def test_no_address_before_the_start_and_no_harm_from_stopping(place: Path) -> None:
     server = PostgresServer(place / "postgres", runtime=place / "run")
     await server.stop()

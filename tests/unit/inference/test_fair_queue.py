@@ -163,6 +163,22 @@ async def test_no_tenant_fills_the_queue_against_the_others(clock: FakeClock) ->
         await each.leave()
 
 
+async def test_a_newcomer_displaces_nobody_who_has_no_more_than_its_own_tenant(
+    clock: FakeClock,
+) -> None:
+    queue = FairQueue(clock, slots=1, limit=3)
+    holding, own = Holder(queue, TENANTS[0]), Holder(queue, TENANTS[0])
+    others = [Holder(queue, TENANTS[1]) for _ in range(2)]
+    await _settle()
+    newcomer = Holder(queue, TENANTS[0])
+    await _settle()
+
+    assert isinstance(newcomer.task.exception(), ModelBusy)
+    assert not any(each.task.done() for each in others)
+    for each in [*others, own, holding]:
+        await each.leave()
+
+
 async def test_background_work_makes_room_for_learners(clock: FakeClock) -> None:
     queue = FairQueue(clock, slots=1, limit=2)
     holding = Holder(queue, TENANTS[0])

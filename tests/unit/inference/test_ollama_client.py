@@ -62,6 +62,27 @@ async def test_each_fault_has_its_leaf_and_ends_the_generation(
     assert (await server.chat(MODEL, ask())).text == ollama.reply
 
 
+@pytest.mark.parametrize(
+    ("fault", "deadlines"),
+    [
+        (Fault.HANG, Deadlines(first_token_seconds=0.1, embed_seconds=0.1)),
+        (Fault.SLOW_FIRST_TOKEN, Deadlines(first_token_seconds=0.1)),
+        (Fault.STALL, Deadlines(stall_seconds=0.1)),
+        (Fault.DRIP, Deadlines(total_seconds=0.1)),
+    ],
+)
+async def test_each_deadline_alone_ends_what_it_is_for(
+    ollama: ScriptedOllama, ask: Ask, fault: Fault, deadlines: Deadlines
+) -> None:
+    ollama.always(MODEL, fault)
+    client = OllamaServer(ollama.url, deadlines=deadlines)
+
+    with pytest.raises(ModelTimedOut):
+        await asyncio.wait_for(client.chat(MODEL, ask()), 10)
+
+    await client.close()
+
+
 async def test_characters_cut_between_packets_come_out_whole(
     ollama: ScriptedOllama, server: OllamaServer, ask: Ask
 ) -> None:
@@ -130,10 +151,12 @@ async def test_what_the_listener_raises_is_no_failure_of_the_model(
     async def broken(_text: str) -> None:
         raise ValueError("listener")
 
-    with pytest.raises(ValueError, match="listener"):
+    ollama.script(MODEL, Fault.DRIP)
+    with pytest.raises(ValueError, match="listener") as raised:
         await server.chat(MODEL, ask(), broken)
 
     await ollama.wait_open(0)
+    assert raised.value  # kept until here: the connection is not left to the garbage collector
 
 
 async def test_a_slow_listener_is_no_stall(

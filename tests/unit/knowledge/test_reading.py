@@ -52,12 +52,10 @@ def test_a_document_without_words_is_refused(data: bytes) -> None:
 
 def test_the_limit_is_in_bytes_and_is_told() -> None:
     assert len(read_bytes(b"a" * MAX_DOCUMENT_BYTES)) == MAX_DOCUMENT_BYTES
-    for fault in (
-        lambda: read_bytes(b"a" * (MAX_DOCUMENT_BYTES + 1)),
-        lambda: check_text("é" * 1_000_001),
-    ):
-        with pytest.raises(DocumentTooLarge, match="2,000,000"):
-            fault()
+    with pytest.raises(DocumentTooLarge, match="2,000,000"):
+        read_bytes(b"a" * (MAX_DOCUMENT_BYTES + 1))
+    with pytest.raises(DocumentTooLarge, match="2,000,000"):
+        check_text("é" * 1_000_001)
 
 
 def test_text_comes_back_without_mark_and_with_plain_line_ends() -> None:

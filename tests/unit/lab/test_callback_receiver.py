@@ -228,7 +228,7 @@ def _verdict(**wrong: tuple[str, ...]) -> Verdict:
             [_reply("e1"), _reply("e2"), _reply("e2"), _reply("e3")],
             _verdict(duplicated=("e2",)),
         ),
-        ([_reply("e1"), _reply("e3"), _reply("e2")], _verdict(disordered=("e2",))),
+        ([_reply("e1"), _reply("e3"), _reply("e2")], _verdict(disordered=("e3",))),
         (
             [_reply("e1"), _reply("e2"), _reply("e3"), _reply("e9")],
             _verdict(foreign=("e9",)),
