@@ -21,7 +21,7 @@ from coachline.foundation.database import Database
 from coachline.foundation.engine import Engine
 from coachline.foundation.errors import SettingsInvalid
 from coachline.foundation.metrics import Metrics
-from coachline.foundation.outgoing import open_outgoing
+from coachline.foundation.outgoing import Outgoing, open_outgoing
 from coachline.foundation.redis import open_redis
 from coachline.foundation.seal import parse_master_keys
 from coachline.foundation.settings import PREFIX, Settings
@@ -69,6 +69,7 @@ class Services:
     clock: Clock
     database: Database
     metrics: Metrics
+    http: Outgoing
     tenants: Tenants
     keys: Keys
     limits: Limits
@@ -182,6 +183,7 @@ class _Wiring:
             clock=clock,
             database=database,
             metrics=self._metrics,
+            http=http,
             tenants=tenants,
             keys=keys,
             limits=limits,

@@ -8,11 +8,13 @@ from uuid import UUID
 import structlog
 
 from coachline.bootstrap import Services
+from coachline.conversation import SUMMARISE_JOB
 from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.engine import JobRunner, Payload, RetryLater
 from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import ConversationId, DocumentId, TenantId
 from coachline.foundation.settings import Settings
+from coachline.knowledge import INGEST_JOB, REBUILD_JOB
 from coachline.messaging import CONVERSATION_JOB, Lease, Turn
 
 _DATABASE_RETRY_SECONDS = 2.0
@@ -105,6 +107,10 @@ class Worker:
             TenantId(UUID(payload["tenant_id"])), ConversationId(UUID(payload["conversation_id"]))
         )
 
+    async def on_rebuild(self, payload: Payload) -> None:
+        """Make one tenant's vectors anew."""
+        await self._services.rebuild.run(TenantId(UUID(payload["tenant_id"])))
+
 
 def build_runner(services: Services, settings: Settings, worker_url: str) -> JobRunner:
     """The engine of this process with every job and schedule that it knows."""
@@ -115,7 +121,8 @@ def build_runner(services: Services, settings: Settings, worker_url: str) -> Job
     )
     worker = Worker(services)
     runner.on(CONVERSATION_JOB, worker.on_bell)
-    runner.on("ingest", worker.on_document)
-    runner.on("summarise", worker.on_summary)
+    runner.on(INGEST_JOB, worker.on_document)
+    runner.on(REBUILD_JOB, worker.on_rebuild)
+    runner.on(SUMMARISE_JOB, worker.on_summary)
     runner.every("sweep", f"* * * * * */{int(settings.sweep_seconds)}", services.queue.sweep)
     return runner

@@ -10,8 +10,12 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from architecture.rules.routes import every_route, unguarded_routes
+from channel_kit.signing import generate_secret
 from coachline.app import create_app
 from coachline.foundation.http import Guard
+from coachline.foundation.ids import ConnectionId, TenantId, new_id
+from coachline.local import DemoChat
+from coachline.local.routes import DemoRoutes
 
 pytestmark = pytest.mark.architecture
 
@@ -23,6 +27,16 @@ PUBLIC: Mapping[str, str] = MappingProxyType(
         "/health/ready": "says only which part is missing",
         "/metrics": "counts without tenant or learner; kept private by the reverse proxy",
         "/openapi.json": "the same text that lies in docs/api",
+    }
+)
+# What only `coachline up` adds, for its demo tenant.
+PUBLIC_IN_UP: Mapping[str, str] = MappingProxyType(
+    {
+        "/": "the page of the demo chat",
+        "/demo/static/{name}": "files of that page",
+        "/demo/messages": "takes what that page sends, not another site's; learners have no key",
+        "/demo/stream": "shows the answers of one session, whose random token must be known",
+        "/demo/callback": "the webhook channel's signature is verified",
     }
 )
 
@@ -49,6 +63,14 @@ def test_every_route_is_guarded_or_on_the_public_list() -> None:
     found = list(every_route(app))
     assert any(path.startswith("/api/v1/") for path, _ in found)
     assert unguarded_routes(app) == set(PUBLIC)
+
+
+def test_every_route_of_the_demo_is_on_its_public_list() -> None:
+    ids = TenantId(new_id()), ConnectionId(new_id())
+    chat = DemoChat(*ids, "http://127.0.0.1:1/webhooks/x", generate_secret())
+    demo = DemoRoutes(chat, MagicMock(), MagicMock())
+    app = create_app(MagicMock(), [demo.router])
+    assert unguarded_routes(app) == set(PUBLIC) | set(PUBLIC_IN_UP)
 
 
 def test_an_unguarded_route_is_found_in_an_included_router(guard: Guard) -> None:

@@ -18,11 +18,13 @@ from docs.pages import ROOT, Page
 
 pytestmark = pytest.mark.architecture
 
-_COMMAND = re.compile(r"(?:^|\s|\()coachline ((?:[^|;&\n#>)](?!\.\.\.|…))*)")
+# At the start of a line or span, where one would type it; up to a pipe, comment or ellipsis.
+_COMMAND = re.compile(r"^(?:\$ |uv run (?:-\S+ )*|\w+=\S+ )*coachline ([^;&#>…]*)")
 
 
 class _Parameter(Protocol):
     opts: list[str]
+    secondary_opts: list[str]
 
 
 class _Command(Protocol):
@@ -53,7 +55,11 @@ def _problem(command: _Command, words: Sequence[str]) -> str | None:
         if unknown:
             return f"no command {unknown[0]!r}"
         command = command.commands[names[0]]
-    options = {option for parameter in command.params for option in parameter.opts}
+    options = {
+        option
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
     wrong = [w for w in rest if w.startswith("--") and w.partition("=")[0] not in options]
     return f"no option {wrong[0]!r}" if wrong else None
 

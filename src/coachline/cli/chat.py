@@ -297,10 +297,10 @@ async def _listening() -> AsyncIterator[_Callbacks]:
     callbacks = _Callbacks()
     app = web.Application()
     app.router.add_post("/", callbacks.take)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=1.0)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         port = runner.addresses[0][1]
         callbacks.url = f"http://127.0.0.1:{port}/"

@@ -54,17 +54,22 @@ def up(
     ] = 0,
 ) -> None:
     """Start everything here: servers, HTTP, worker, and a demo to talk to."""
-    _run(lambda settings: _up(settings, with_demo=demo, workers=workers))
+    # On a terminal the lines of this command are for a person; what is wrong still shows.
+    _run(lambda settings: _up(settings, with_demo=demo, workers=workers), log_level="warning")
 
 
-def _run(command: Callable[[Settings], Awaitable[None]]) -> None:
+def _run(command: Callable[[Settings], Awaitable[None]], *, log_level: str | None = None) -> None:
     import uvloop
 
     from coachline.foundation.logs import configure_logs
 
     try:
         settings = load_settings()
-        configure_logs(settings.log_level, settings.log_format)
+        is_chosen = "log_level" in settings.model_fields_set
+        configure_logs(
+            settings.log_level if is_chosen or log_level is None else log_level,
+            settings.log_format,
+        )
         uvloop.run(_as_coroutine(command, settings))
     except SettingsInvalid as error:
         fail(error.message, code=2)
@@ -236,13 +241,14 @@ async def _run_everything(
         await _until_told(_together(server, runner, announce, stop, settings), stop)
 
 
-async def _prepare_demo(services: Services) -> DemoRoutes:
+async def _prepare_demo(services: Services) -> DemoRoutes | None:
     from coachline.local import Demo
     from coachline.local.routes import DemoRoutes
 
     demo = Demo(services.tenants, services.documents, services.connections)
-    chat = await demo.prepare(services.public_url)
-    return DemoRoutes(chat, services.clock)
+    # The page's messages and its callbacks never leave this machine, whatever the public address.
+    chat = await demo.prepare(f"http://127.0.0.1:{services.settings.port}")
+    return None if chat is None else DemoRoutes(chat, services.http, services.clock)
 
 
 async def _together(

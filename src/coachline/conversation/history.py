@@ -22,7 +22,8 @@ NEWEST: Final = 2**31 - 1
 """Above every place in a conversation: messages are read back from the end, because an answer has
 a later place than a message that came while it was written."""
 
-_READ: Final = 60
+WINDOW_MESSAGES: Final = 60
+"""The most messages of a window, however short they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class History:
             DatabaseUnavailable: PostgreSQL cannot be reached.
         """
         tail = await self._transcripts.tail(
-            tenant_id, conversation_id, before_seq=NEWEST, limit=_READ
+            tenant_id, conversation_id, before_seq=NEWEST, limit=WINDOW_MESSAGES
         )
         async with self._database.tenant(tenant_id) as session:
             summary = await self._memory.find_summary(session, conversation_id)
@@ -72,7 +73,7 @@ class History:
         unsummarised = [message for message in tail if message.seq > upto_seq]
         said = [m for m in spoken(unsummarised, apology) if m.id not in current]
         kept = newest_within(said, self._window_tokens)
-        is_cut = len(tail) == _READ and tail[0].seq > upto_seq + 1
+        is_cut = len(tail) == WINDOW_MESSAGES and tail[0].seq > upto_seq + 1
         return Window(
             messages=join_messages([as_chat(message) for message in kept]),
             summary=summary.text if summary else "",

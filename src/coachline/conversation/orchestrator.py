@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
@@ -30,6 +32,8 @@ from coachline.knowledge import Passage, Retrieval, Retrieved
 from coachline.learners import Learner, Learners
 from coachline.messaging import DraftReply, Drafts, Turn, TurnLedger, TurnTrace
 from coachline.tenancy import Limits, Refused, TenantProfile, Tenants
+
+_SHOW_SECONDS: Final = 0.1
 
 log = structlog.get_logger()
 
@@ -138,6 +142,7 @@ class Orchestrator:
             model=answer.model,
             prompt_tokens=answer.prompt_tokens,
             answer_tokens=answer.answer_tokens,
+            notes=(*trace.notes, *_cut(answer)),
         )
         with watch.step("wording"):
             reply = self._word(wording, answer)
@@ -212,11 +217,17 @@ class Orchestrator:
             messages=prompt.messages,
             max_tokens=self._rules.answer_tokens,
         )
+        now = asyncio.get_running_loop().time
+        next_at = 0.0
         async with self._services.drafts.open(turn) as draft:
 
             async def show(written: str) -> None:
                 # Worded like the reply itself: a link that may not leave may not leave here.
-                await draft.show(wording.text(written))
+                # Not at every token, for wording costs more than most tokens bring.
+                nonlocal next_at
+                if now() >= next_at:
+                    next_at = now() + _SHOW_SECONDS
+                    await draft.show(wording.text(written))
 
             return await self._services.models.answer(request, show)
 
@@ -275,6 +286,10 @@ def _failed(trace: TurnTrace, *notes: str) -> TurnTrace:
 
 def _reasons(error: ModelsUnavailable | ModelBusy) -> tuple[str, ...]:
     return error.reasons if isinstance(error, ModelsUnavailable) else (error.code,)
+
+
+def _cut(answer: Answer) -> tuple[str, ...]:
+    return ("the answer ran into its limit",) if answer.done_reason == "length" else ()
 
 
 def _problem(found: Retrieved) -> tuple[str, ...]:

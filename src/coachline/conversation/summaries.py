@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from channel_kit.text import clean
-from coachline.conversation.history import NEWEST, newest_within, spoken
+from coachline.conversation.history import NEWEST, WINDOW_MESSAGES, newest_within, spoken
 from coachline.conversation.prompt import neutral
 from coachline.conversation.repository import ConversationMemory
 from coachline.conversation.rules import ConversationRules
@@ -86,7 +86,8 @@ class Summaries:
             row = await self._memory.find_summary(session, conversation_id)
         summary, upto_seq = (row.text, row.upto_seq) if row else ("", 0)
         said = spoken(_settled(tail, upto_seq), profile.apology)
-        due = said[: len(said) - len(newest_within(said, self._rules.window_tokens // 2))]
+        kept = newest_within(said, self._rules.window_tokens // 2)[-WINDOW_MESSAGES // 2 :]
+        due = said[: len(said) - len(kept)]
         try:
             for piece in self._pieces(due):
                 summary = await self._fold(profile, conversation_id, summary, piece)

@@ -17,9 +17,13 @@ from pgqueuer import PgQueuer, Queries
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.errors import RetryRequested
 from pgqueuer.models import Job, Schedule
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from coachline.foundation.database import driver_connection, open_pool
+from coachline.foundation.database import (
+    SystemSession,
+    TenantSession,
+    driver_connection,
+    open_pool,
+)
 
 Payload = Mapping[str, str]
 Handler = Callable[[Payload], Awaitable[None]]
@@ -40,7 +44,7 @@ class Engine:
 
     async def enqueue(
         self,
-        session: AsyncSession,
+        session: TenantSession | SystemSession,
         job: str,
         payload: Payload,
         *,

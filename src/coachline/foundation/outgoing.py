@@ -20,6 +20,9 @@ from aiohttp.abc import AbstractResolver
 
 from coachline.foundation.settings import Network
 
+Outgoing = aiohttp.ClientSession
+"""The client that :func:`open_outgoing` makes: what channels post with."""
+
 PUBLIC_PORTS: Final = frozenset({443, 8443})
 """The ports of public hosts that may be called; a network in ``allow`` is open on every port."""
 

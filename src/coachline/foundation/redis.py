@@ -8,7 +8,6 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from coachline.foundation.errors import SettingsInvalid
-from coachline.foundation.ids import TenantId
 
 _TIMEOUT_SECONDS = 1.0
 
@@ -39,9 +38,4 @@ def open_redis(url: str) -> Redis:
         ) from None
 
 
-def tenant_key(tenant_id: TenantId, *parts: str) -> str:
-    """``t:{tenant_id}:part:part``: every key begins with its tenant, so none is shared."""
-    return ":".join(("t", str(tenant_id), *parts))
-
-
-__all__ = ["REDIS_FAILURES", "Redis", "open_redis", "tenant_key"]
+__all__ = ["REDIS_FAILURES", "Redis", "open_redis"]

@@ -90,8 +90,11 @@ class CollectionMap:
 
     async def drop_others(self, tenant_id: TenantId) -> None:
         """Remove every collection of the tenant but the one in use, whoever left it behind."""
+        # Listed first: what another rebuild makes after that is not among them, and what it made
+        # before is the one in use, because it is known before it is made.
+        names = await self._store.list_names(_prefix(tenant_id))
         current = await self.find(tenant_id)
-        for name in await self._store.list_names(_prefix(tenant_id)):
+        for name in names:
             if current is not None and name != current.name:
                 await self._store.drop(name)
 

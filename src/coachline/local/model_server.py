@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--ready-file", type=Path, help="gets the address when it can answer")
     parser.add_argument("--threads", type=int, default=default_threads())
-    parser.add_argument("--slots", type=int, default=4, help="answers written at the same time")
+    parser.add_argument("--slots", type=int, default=2, help="answers written at the same time")
     parser.add_argument("--queue", type=int, default=64, help="requests that may wait")
     parser.add_argument("--context", type=int, default=4096, help="tokens of one request")
     asyncio.run(serve(parser.parse_args()))

@@ -76,12 +76,16 @@ class DemoRoutes:
         chat: the connection that the page writes to.
         http: a client that may call this server itself.
         clock: dates signatures.
+        public_url: the address under which people open the page, where it is another one.
     """
 
-    def __init__(self, chat: DemoChat, http: aiohttp.ClientSession, clock: Clock) -> None:
+    def __init__(
+        self, chat: DemoChat, http: aiohttp.ClientSession, clock: Clock, *, public_url: str = ""
+    ) -> None:
         self._peer = WebhookPeer(http, chat.inbound_url, chat.secret, clock)
         self._sessions = ChatSessions()
-        self._own_host = urlsplit(chat.inbound_url).hostname or ""
+        own = (chat.inbound_url, public_url)
+        self._names = {"localhost", *(urlsplit(url).hostname for url in own)}
         self._files = _read_static()
         self.router = APIRouter(include_in_schema=False)
         add = self.router.add_api_route
@@ -155,7 +159,7 @@ class DemoRoutes:
         """
         try:
             host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-            if host not in (self._own_host, "localhost") and not host.endswith(".localhost"):
+            if host not in self._names and not host.endswith(".localhost"):
                 ip_address(host)
         except ValueError:
             raise ForeignPage("Open the page by its address, or as localhost.") from None

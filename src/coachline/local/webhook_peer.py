@@ -118,7 +118,7 @@ class WebhookPeer:
             "thread": thread,
             "text": text,
         }
-        body = json.dumps(message).encode()
+        body = json.dumps(message, ensure_ascii=False).encode()
         headers = {
             "Content-Type": "application/json",
             **sign(self._secrets, message_id=str(new_id()), timestamp=self._clock.now(), body=body),

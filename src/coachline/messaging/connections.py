@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from channel_kit import Channel
@@ -15,6 +14,7 @@ from coachline.foundation.clock import Clock
 from coachline.foundation.database import Database
 from coachline.foundation.errors import Conflict, InvalidInput, NotFound
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
+from coachline.foundation.outgoing import Outgoing
 from coachline.foundation.seal import Seal
 from coachline.messaging.registry import Registry
 from coachline.messaging.repository import ConnectionRepository
@@ -79,7 +79,7 @@ class Connections:
         seal: Seal,
         audit: AuditLog,
         clock: Clock,
-        http: aiohttp.ClientSession,
+        http: Outgoing,
     ) -> None:
         self._database = database
         self._registry = registry
@@ -123,7 +123,7 @@ class Connections:
                 session,
                 actor=actor,
                 action="connection.add",
-                object=f"connection/{connection_id}",
+                object=f"connection:{connection_id}",
                 details={"channel": channel, "name": name},
             )
             return _describe(row)
@@ -196,7 +196,7 @@ class Connections:
                 session,
                 actor=actor,
                 action=f"connection.{'enable' if state == 'active' else 'disable'}",
-                object=f"connection/{connection_id}",
+                object=f"connection:{connection_id}",
                 details={"problem": problem} if problem else {},
             )
         self._live.pop(connection_id, None)
@@ -228,7 +228,7 @@ class Connections:
                 session,
                 actor=actor,
                 action="connection.configure",
-                object=f"connection/{connection_id}",
+                object=f"connection:{connection_id}",
                 details={},
             )
         self._live.pop(connection_id, None)

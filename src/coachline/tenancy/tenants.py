@@ -107,11 +107,6 @@ class Tenants:
             raise TenantNotFound(f"There is no tenant named {name!r}.")
         return _tenant(row)
 
-    async def is_active(self, tenant_id: TenantId) -> bool:
-        """Whether the tenant exists and is not suspended."""
-        async with self._database.system() as system:
-            return await repository.find_status(system, tenant_id) == "active"
-
     async def suspend(self, name: str, *, actor: str = "cli") -> Tenant:
         """Refuse the tenant's keys and inbound messages until it is activated again.
 

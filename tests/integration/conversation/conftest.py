@@ -207,51 +207,70 @@ async def make_stage(
             stack.push_async_callback(redis.aclose)
             server = OllamaServer(ollama.url)
             stack.push_async_callback(server.close)
-            waiting = FairQueue(SystemClock(), slots=4, limit=100)
-            breaker = CircuitBreaker(clock, failures=1_000)
-            models = Models(server, waiting, breaker, deadline_seconds=20)
-            embedder = Embedder(server, waiting, breaker, model="all-minilm", deadline_seconds=20)
-            engine, audit, time = Engine(), AuditLog(clock), SystemClock()
-            tenants = Tenants(database, Keys(database, clock), clock)
-            platform = Screen()
-            connections = Connections(
-                database,
-                Registry({"scripted": ScriptedChannel, "streaming": StreamingChannel}),
-                Seal({"k1": os.urandom(32)}, "k1"),
-                audit,
-                time,
-                platform,  # type: ignore[arg-type]  # what the scripted channel takes for HTTP
-            )
-            queue = Queue(database, engine, tenants, time, QueueRules())
-            transcripts = Transcripts(database)
-            services = Services(
-                tenants=tenants,
-                learners=Learners(database),
-                limits=Limits(redis, clock, rates),
-                notices=Notices(database, clock),
-                history=History(database, transcripts, window_tokens=rules.window_tokens),
-                retrieval=Retrieval(database, vectors, embedder),
-                models=models,
-                drafts=Drafts(connections, time),
-                ledger=TurnLedger(database, connections, max_attempts=2),
-                summaries=Summaries(database, engine, transcripts, tenants, models, rules),
-            )
-            return Stage(
-                database=database,
-                clock=clock,
-                ollama=ollama,
-                platform=platform,
-                services=services,
-                orchestrator=Orchestrator(services, rules, clock),
-                connections=connections,
-                queue=queue,
-                intake=Intake(database, Identities(), tenants, queue),
-                transcripts=transcripts,
-                documents=Documents(database, engine, audit),
-                ingestion=Ingestion(database, engine, vectors, embedder, audit, time),
+            return _stage(
+                database, clock, ollama, server, vectors, Limits(redis, clock, rates), rules
             )
 
         yield make
+
+
+def _connections(database: Database, platform: Screen) -> Connections:
+    time = SystemClock()
+    return Connections(
+        database,
+        Registry({"scripted": ScriptedChannel, "streaming": StreamingChannel}),
+        Seal({"k1": os.urandom(32)}, "k1"),
+        AuditLog(time),
+        time,
+        platform,  # type: ignore[arg-type]  # what the scripted channels take for HTTP
+    )
+
+
+def _stage(
+    database: Database,
+    clock: FakeClock,
+    ollama: ScriptedOllama,
+    server: OllamaServer,
+    vectors: VectorStore,
+    limits: Limits,
+    rules: ConversationRules,
+) -> Stage:
+    waiting = FairQueue(SystemClock(), slots=4, limit=100)
+    breaker = CircuitBreaker(clock, failures=1_000)
+    models = Models(server, waiting, breaker, deadline_seconds=20)
+    embedder = Embedder(server, waiting, breaker, model="all-minilm", deadline_seconds=20)
+    engine, audit, time = Engine(), AuditLog(clock), SystemClock()
+    tenants = Tenants(database, Keys(database, clock), clock)
+    platform = Screen()
+    connections = _connections(database, platform)
+    queue = Queue(database, engine, tenants, time, QueueRules())
+    transcripts = Transcripts(database)
+    services = Services(
+        tenants=tenants,
+        learners=Learners(database),
+        limits=limits,
+        notices=Notices(database, clock),
+        history=History(database, transcripts, window_tokens=rules.window_tokens),
+        retrieval=Retrieval(database, vectors, embedder),
+        models=models,
+        drafts=Drafts(connections, time),
+        ledger=TurnLedger(database, connections, max_attempts=2),
+        summaries=Summaries(database, engine, transcripts, tenants, models, rules),
+    )
+    return Stage(
+        database=database,
+        clock=clock,
+        ollama=ollama,
+        platform=platform,
+        services=services,
+        orchestrator=Orchestrator(services, rules, clock),
+        connections=connections,
+        queue=queue,
+        intake=Intake(database, Identities(), tenants, queue),
+        transcripts=transcripts,
+        documents=Documents(database, engine, audit),
+        ingestion=Ingestion(database, engine, vectors, embedder, audit, time),
+    )
 
 
 @pytest.fixture

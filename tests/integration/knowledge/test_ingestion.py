@@ -281,6 +281,8 @@ async def test_a_lost_collection_is_told_with_what_to_do(
 
 async def test_a_document_that_is_not_there_is_nothing_to_do(room: Room, tenants: Pair) -> None:
     await room.ingestion.run(tenants[0], DocumentId(new_id()))
+    assert await room.rows(tenants[0], "document") == []
+    assert room.embedder.embedded == []
 
 
 async def test_a_foreign_tenants_run_does_not_touch_a_document(room: Room, tenants: Pair) -> None:

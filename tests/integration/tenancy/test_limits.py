@@ -11,7 +11,7 @@ import pytest
 
 from coachline.foundation.errors import SettingsInvalid, TooManyRequests
 from coachline.foundation.ids import LearnerId, TenantId, new_id
-from coachline.foundation.redis import Redis, open_redis, tenant_key
+from coachline.foundation.redis import Redis, open_redis
 from coachline.local import ValkeyServer
 from coachline.tenancy import Allowed, Limits, Rates, Refused
 from fixtures.time import FakeClock
@@ -181,7 +181,7 @@ async def test_lost_counters_are_begun_anew(
     limits: Limits, redis: Redis, pair: tuple[TenantId, TenantId]
 ) -> None:
     assert await count_requests(limits, pair[0], 20) == 8
-    async for key in redis.scan_iter(tenant_key(pair[0], "*")):
+    async for key in redis.scan_iter(f"t:{pair[0]}:*"):
         await redis.delete(key)
     # A restarted server has forgotten the scripts too.
     await redis.script_flush()

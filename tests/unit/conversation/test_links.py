@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -107,7 +108,7 @@ LISTED = re.compile(r"(?:https?://)?docs\.coach\.org(?![\w.@-])[^\s<>\[\]()]*")
 MAIL = re.compile(r"\w@[\w.-]*evil[\w-]*\.com(?!:\d|[/?#\\])")
 
 
-@settings(max_examples=20000)
+@settings(max_examples=500)
 @given(st.lists(PIECES, max_size=14).map("".join))
 def test_no_composition_lets_an_unlisted_address_out(text: str) -> None:
     left = only_listed(text, HOSTS)
@@ -140,6 +141,10 @@ def test_a_host_is_that_of_a_plain_web_address(address: str, host: str | None) -
     assert host_of(address) == host
 
 
-def test_a_long_hostile_text_is_no_burden() -> None:
-    for unit in ("[", "![](", "a.", "<a", "&amp;", "[a](", "https://a.", "(", "\\"):
-        only_listed(unit * 4_000, HOSTS)
+@pytest.mark.parametrize(
+    "unit", ["[", "![](", "a.", "<a", "&amp;", "[a](", "https://a.", "(", "\\", "[1]: ", "a-", "a@"]
+)
+def test_a_long_hostile_text_is_no_burden(unit: str) -> None:
+    since = time.process_time()
+    assert "](" not in only_listed(unit * 4_000, HOSTS)
+    assert time.process_time() - since < 1.0

@@ -259,10 +259,7 @@ field.addEventListener("keydown", (event) => {
   event.preventDefault();
   trySend();
 });
-field.addEventListener("input", () => {
-  fit();
-  update();
-});
+field.addEventListener("input", () => change(fit));
 at("welcome").addEventListener("click", (event) => {
   const chosen = event.target.closest("button");
   if (!chosen) return;
