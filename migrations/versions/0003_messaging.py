@@ -36,7 +36,7 @@ def _engine() -> None:
     # The DDL is what PgQueuer 1.6.0 prints for itself; several statements need the simple protocol.
     ddl = (Path(__file__).parents[1] / "pgqueuer.sql").read_text()
     connection = op.get_bind().connection
-    connection.run_async(lambda driver: driver.execute(ddl))  # type: ignore[attr-defined]  # asyncpg adapter
+    connection.run_async(lambda driver: driver.execute(ddl))
     for table in ("pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"):
         op.execute(f"grant select, insert, update, delete on {table} to {WORKER}")
         op.execute(f"grant usage on sequence {table}_id_seq to {WORKER}")

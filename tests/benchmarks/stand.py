@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from channel_kit.signing import generate_secret
 from coachline.foundation.ids import new_id
 from coachline.foundation.schema import migrate
 from coachline.local import PostgresServer, ValkeyServer, ensure_database
@@ -101,16 +103,22 @@ class Stand:
 
     async def connect(self, number: int) -> Target:
         """Make a tenant with a connection whose replies the receiver accepts."""
-        tenant = f"bench-{number}-{new_id()}"
+        tenant, secret = f"bench-{number}-{new_id()}", generate_secret()
         made = await self.gateway.ask("tenant", "create", tenant)
-        callback = f"{self.receiver_url}/{tenant}"
-        found = await self.gateway.ask("connect", "webhook", "--tenant", tenant, "--callback", callback)
-        trust = {"trust": {f"/{tenant}": found["secret"]}}
-        async with self.gateway.http.post(f"{self.receiver_url}/control", json=trust) as answer:
+        wanted = {
+            "channel": "webhook",
+            "name": "bench",
+            "config": {"callback_url": f"{self.receiver_url}/{tenant}", "secrets": [secret]},
+        }
+        trust = {"trust": {f"/{tenant}": secret}}
+        http, headers = self.gateway.http, {"Authorization": f"Bearer {made['api_key']}"}
+        address = f"{self.gateway.url}/api/v1/connections"
+        async with http.post(f"{self.receiver_url}/control", json=trust) as answer:
             answer.raise_for_status()
-        return Target(
-            tenant, made["tenant_id"], found["connection_id"], found["inbound_url"], found["secret"]
-        )
+        async with http.post(address, json=wanted, headers=headers) as answer:
+            answer.raise_for_status()
+            found = await answer.json()
+        return Target(tenant, made["tenant_id"], found["id"], found["inbound_url"], secret)
 
     async def arrivals(self) -> dict[str, float]:
         """When the receiver got each reply first: reply id to seconds since the epoch."""
@@ -126,8 +134,6 @@ class Stand:
     async def _clock_shift() -> float:
         # The receiver tells the loop's clock, which counts from the machine's start for every
         # process; PostgreSQL's clock is the wall's.
-        import time
-
         return time.time() - asyncio.get_running_loop().time()
 
 
@@ -173,8 +179,7 @@ async def open_stand(tenants: int = TENANTS) -> AsyncIterator[Stand]:
         stack.push_async_callback(gateway.close)
         stand = Stand(gateway, postgres, admin, json.loads(told)["url"], model_url, [])
         await gateway.serve()
-        for number in range(tenants):
-            stand.targets.append(await stand.connect(number))
+        stand.targets += await asyncio.gather(*map(stand.connect, range(tenants)))
         yield stand
 
 
@@ -188,7 +193,8 @@ async def _lab(program: str) -> AsyncIterator[str]:
         if process.stdout is None:
             raise RuntimeError(f"{program} has no output")
         async with asyncio.timeout(30):
-            yield (await process.stdout.readline()).decode().strip()
+            first_line = await process.stdout.readline()
+        yield first_line.decode().strip()
     finally:
         if process.returncode is None:
             process.kill()

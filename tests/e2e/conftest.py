@@ -14,11 +14,13 @@ from coachline.foundation.schema import migrate
 from coachline.local import ChromaProcess, ensure_database
 from conftest import ROLES, Servers
 from fixtures.gateway import Gateway, inherited
+from fixtures.house import Ground, House, ground_on, open_house
 from fixtures.ports import free_port
 from lab.callback_receiver import CallbackReceiver
 from lab.scripted_ollama import ScriptedOllama, echo_prompt
 
 DATABASE = "coachline_e2e"
+HOUSE_DATABASE = "coachline_house"
 
 
 @pytest.fixture(scope="session")
@@ -83,3 +85,18 @@ async def gateway(
         made = Gateway(environment, tmp_path, f"http://127.0.0.1:{port}", http)
         yield made
         await made.close()
+
+
+@pytest.fixture(scope="session")
+async def ground(servers: Servers) -> Ground:
+    """A migrated database that only houses in this process use."""
+    await ensure_database(servers.postgres, database=HOUSE_DATABASE, roles=ROLES)
+    await migrate(servers.url("coachline_owner", HOUSE_DATABASE))
+    return ground_on(servers.postgres, ROLES, HOUSE_DATABASE)
+
+
+@pytest.fixture(scope="session")
+async def house(ground: Ground) -> AsyncIterator[House]:
+    """A gateway that works, for tests that leave it as they found it."""
+    async with open_house(ground) as opened:
+        yield opened

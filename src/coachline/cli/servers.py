@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from coachline import __version__
-from coachline.cli.support import complete, fail, with_values
+from coachline.cli.support import WRONG_USE, complete, fail, with_values
 from coachline.foundation.errors import CoachlineError, SettingsInvalid
 from coachline.foundation.settings import Settings, load_settings
 
@@ -55,24 +55,22 @@ def up(
 ) -> None:
     """Start everything here: servers, HTTP, worker, and a demo to talk to."""
     # On a terminal the lines of this command are for a person; what is wrong still shows.
-    _run(lambda settings: _up(settings, with_demo=demo, workers=workers), log_level="warning")
+    _run(lambda settings: _up(settings, with_demo=demo, workers=workers), is_quiet=True)
 
 
-def _run(command: Callable[[Settings], Awaitable[None]], *, log_level: str | None = None) -> None:
+def _run(command: Callable[[Settings], Awaitable[None]], *, is_quiet: bool = False) -> None:
+    """Run a long command; ``is_quiet`` ones log warnings only, unless a level was chosen."""
     import uvloop
 
     from coachline.foundation.logs import configure_logs
 
     try:
         settings = load_settings()
-        is_chosen = "log_level" in settings.model_fields_set
-        configure_logs(
-            settings.log_level if is_chosen or log_level is None else log_level,
-            settings.log_format,
-        )
+        is_quiet = is_quiet and "log_level" not in settings.model_fields_set
+        configure_logs("warning" if is_quiet else settings.log_level, settings.log_format)
         uvloop.run(_as_coroutine(command, settings))
     except SettingsInvalid as error:
-        fail(error.message, code=2)
+        fail(error.message, code=WRONG_USE)
     except CoachlineError as error:
         fail(error.message)
 

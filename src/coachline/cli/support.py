@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 from pydantic import SecretStr
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from coachline.foundation.errors import CoachlineError
+from coachline.foundation.errors import CoachlineError, SettingsInvalid
 from coachline.foundation.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
     try:
         configure_logs("warning", "text")
         asyncio.run(_as_coroutine(work))
+    except SettingsInvalid as error:
+        fail(error.message, code=WRONG_USE)
     except CoachlineError as error:
         fail(error.message)
     except KeyboardInterrupt:
@@ -89,7 +92,9 @@ def fail(message: str, code: int = FAILED) -> None:
     Raises:
         typer.Exit: always.
     """
-    Console(stderr=True).print(f"[bold red]coachline:[/] {message}", highlight=False)
+    Console(stderr=True, soft_wrap=True).print(
+        f"[bold red]coachline:[/] {escape(message)}", highlight=False
+    )
     raise typer.Exit(code)
 
 
@@ -117,8 +122,6 @@ def emit(data: Mapping[str, Any] | Sequence[Mapping[str, Any]], as_json: bool) -
 
 
 def _show(value: object) -> str:
-    from rich.markup import escape
-
     if value is None:
         return "–"
     if isinstance(value, (list, tuple, dict)):

@@ -101,7 +101,11 @@ async def page(home: Path, address: str) -> AsyncIterator[Page]:
 
 async def test_a_question_is_answered_in_tokens_and_with_a_source(page: Page) -> None:
     drafts: list[str] = []
-    await page.expose_function("noteDraft", drafts.append)
+
+    def note(text: str) -> None:
+        drafts.append(text)
+
+    await page.expose_function("noteDraft", note)
     await page.evaluate(
         """() => new MutationObserver(() => {
             const text = document.querySelector('.writing .bubble')?.textContent;
