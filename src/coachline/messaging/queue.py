@@ -36,6 +36,7 @@ JOB = "conversation"
 _BURST_CAP_SECONDS = 10.0
 _BACKOFF_CAP_SECONDS = 60.0
 _SWEEP_BATCH = 100
+_SWEEP_TENANTS = 200
 _ENGINE_LOG_HOURS = 24
 
 log = structlog.get_logger()
@@ -73,6 +74,7 @@ class Queue:
         self._inbox = InboxRepository()
         self._outbox = OutboxRepository()
         self._random = SystemRandom()
+        self._swept_until: TenantId | None = None
 
     async def credit(self, tenant_id: TenantId) -> int:
         """How many conversations of the tenant may be in the engine at once."""
@@ -269,24 +271,32 @@ class Queue:
         )
 
     async def sweep(self) -> None:
-        """Ring for whatever lies forgotten, in every tenant; a safety net, not the mechanism."""
+        """Ring for whatever lies forgotten; a safety net, not the mechanism.
+
+        One call looks at a slice of the tenants, the next call at the slice after it, so that the
+        cost of a call does not grow with the installation.
+        """
         async with self._database.system() as session:
-            tenants = await self._conversations.list_tenants(session)
+            tenants = await self._conversations.list_tenants(
+                session, after=self._swept_until, limit=_SWEEP_TENANTS
+            )
             await self._conversations.prune_engine(session, keep_hours=_ENGINE_LOG_HOURS)
+        self._swept_until = tenants[-1] if len(tenants) == _SWEEP_TENANTS else None
         for tenant_id in tenants:
-            credit = await self.credit(tenant_id)
-            async with self._database.tenant(tenant_id) as tenant_session:
-                forgotten = await self._conversations.lock_forgotten(
-                    tenant_session,
-                    grace_seconds=self._rules.sweep_grace_seconds,
-                    limit=_SWEEP_BATCH,
-                )
-                for row in forgotten:
-                    log.warning("sweep.found", conversation_id=str(row.id), state=row.state)
-                    await self._ring(tenant_session, row, after_seconds=0.0)
-                await tenant_session.flush()
-                await self._conversations.lock_credit(tenant_session)
-                await self._admit_waiting(tenant_session, credit)
+            await self._sweep_tenant(tenant_id)
+
+    async def _sweep_tenant(self, tenant_id: TenantId) -> None:
+        credit = await self.credit(tenant_id)
+        async with self._database.tenant(tenant_id) as session:
+            forgotten = await self._conversations.lock_forgotten(
+                session, grace_seconds=self._rules.sweep_grace_seconds, limit=_SWEEP_BATCH
+            )
+            for row in forgotten:
+                log.warning("sweep.found", conversation_id=str(row.id), state=row.state)
+                await self._ring(session, row, after_seconds=0.0)
+            await session.flush()
+            await self._conversations.lock_credit(session)
+            await self._admit_waiting(session, credit)
 
 
 def _seconds_until(moment: datetime | None, now: datetime) -> float:

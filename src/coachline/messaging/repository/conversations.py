@@ -188,10 +188,16 @@ class ConversationRepository:
             )
         return found
 
-    async def list_tenants(self, session: SystemSession) -> list[TenantId]:
-        """Every active tenant, for the sweep."""
+    async def list_tenants(
+        self, session: SystemSession, *, after: TenantId | None, limit: int
+    ) -> list[TenantId]:
+        """Active tenants by id, for the sweep."""
         rows = await session.execute(
-            text("select id from tenant where status = 'active' order by id")
+            text(
+                "select id from tenant where status = 'active' "
+                "and (cast(:after as uuid) is null or id > :after) order by id limit :limit"
+            ),
+            {"after": after, "limit": limit},
         )
         return [TenantId(row[0]) for row in rows]
 
