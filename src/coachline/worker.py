@@ -111,6 +111,12 @@ class Worker:
         """Make one tenant's vectors anew."""
         await self._services.rebuild.run(TenantId(UUID(payload["tenant_id"])))
 
+    async def sweep_documents(self) -> None:
+        """Take up documents whose job was lost."""
+        for tenant in await self._services.tenants.list():
+            if tenant.status == "active":
+                await self._services.ingestion.sweep(tenant.id)
+
 
 def build_runner(services: Services, settings: Settings, worker_url: str) -> JobRunner:
     """The engine of this process with every job and schedule that it knows."""
@@ -125,4 +131,5 @@ def build_runner(services: Services, settings: Settings, worker_url: str) -> Job
     runner.on(REBUILD_JOB, worker.on_rebuild)
     runner.on(SUMMARISE_JOB, worker.on_summary)
     runner.every("sweep", f"* * * * * */{int(settings.sweep_seconds)}", services.queue.sweep)
+    runner.every("sweep_documents", "*/5 * * * *", worker.sweep_documents)
     return runner
