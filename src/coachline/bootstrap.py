@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import SecretStr
 
@@ -116,21 +117,59 @@ async def open_services(
         SettingsInvalid: something needed is not set.
     """
     async with AsyncExitStack() as stack:
-        yield await _Wiring(settings, stack).build(vectors)
+        yield _Wiring(settings, stack, vectors).build()
 
 
 class _Wiring:
-    """Builds the services room by room, each from those below it."""
+    """Every service as a property, made when the first one that stands on it asks for it."""
 
-    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, settings: Settings, stack: AsyncExitStack, vectors: VectorStore | None
+    ) -> None:
         self._settings = settings
         self._stack = stack
+        self._given_vectors = vectors
         self._clock = SystemClock()
         self._engine = Engine()
         self._metrics = Metrics()
+        self._breaker = CircuitBreaker(self._clock)
 
-    async def build(self, vectors: VectorStore | None) -> Services:
-        settings, clock = self._settings, self._clock
+    def build(self) -> Services:
+        """All of them."""
+        engine, clock = self._engine, self._clock
+        vectors, embedder = self._vectors, self._embedder
+        return Services(
+            settings=self._settings,
+            clock=clock,
+            database=self._database,
+            metrics=self._metrics,
+            http=self._http,
+            tenants=self._tenants,
+            keys=self._keys,
+            limits=self._limits,
+            audit=self._audit,
+            learners=self._learners,
+            registry=self._registry,
+            connections=self._connections,
+            queue=self._queue,
+            intake=Intake(self._database, Identities(), self._tenants, self._queue),
+            ledger=self._ledger,
+            delivery=Delivery(
+                self._database, self._connections, clock, self._metrics, self._delivery_rules
+            ),
+            transcripts=self._transcripts,
+            documents=Documents(self._database, engine, self._audit),
+            ingestion=Ingestion(self._database, engine, vectors, embedder, self._audit, clock),
+            retrieval=self._retrieval,
+            rebuild=Rebuild(self._database, engine, vectors, embedder),
+            rebuild_requests=RebuildRequests(self._database, engine, self._audit),
+            summaries=self._summaries,
+            orchestrator=Orchestrator(self._steps, self._conversation_rules, clock),
+        )
+
+    @cached_property
+    def _database(self) -> Database:
+        settings = self._settings
         database = Database(
             _need(settings.database_url, "database_url"),
             _need(settings.worker_database_url, "worker_database_url"),
@@ -138,73 +177,21 @@ class _Wiring:
             pooler=settings.database_pooler,
         )
         self._stack.push_async_callback(database.close)
-        keys = Keys(database, clock)
-        tenants = Tenants(database, keys, clock)
-        audit = AuditLog(clock)
-        limits = self._limits()
-        learners = Learners(database)
-        transcripts = Transcripts(database)
+        return database
 
-        registry = Registry.installed()
-        seal = parse_master_keys(_need(settings.master_keys, "master_keys"))
-        http = await self._stack.enter_async_context(open_outgoing(settings.outgoing_allow))
-        connections = Connections(database, registry, seal, audit, clock, http)
-        queue = Queue(database, self._engine, tenants, clock, self._queue_rules())
-        ledger = TurnLedger(database, connections, max_attempts=settings.turn_max_attempts)
+    @cached_property
+    def _keys(self) -> Keys:
+        return Keys(self._database, self._clock)
 
-        models, embedder = self._models()
-        store = vectors or self._vectors()
-        retrieval = Retrieval(database, store, embedder)
+    @cached_property
+    def _tenants(self) -> Tenants:
+        return Tenants(self._database, self._keys, self._clock)
 
-        rules = ConversationRules(
-            chat_model=settings.chat_model,
-            context_tokens=settings.context_tokens,
-            answer_tokens=settings.answer_tokens,
-        )
-        summaries = Summaries(database, self._engine, transcripts, tenants, models, rules)
-        orchestrator = Orchestrator(
-            conversing.Services(
-                tenants=tenants,
-                learners=learners,
-                limits=limits,
-                notices=Notices(database, clock),
-                history=History(database, transcripts, window_tokens=rules.window_tokens),
-                retrieval=retrieval,
-                models=models,
-                drafts=Drafts(connections, clock),
-                ledger=ledger,
-                summaries=summaries,
-            ),
-            rules,
-            clock,
-        )
-        return Services(
-            settings=settings,
-            clock=clock,
-            database=database,
-            metrics=self._metrics,
-            http=http,
-            tenants=tenants,
-            keys=keys,
-            limits=limits,
-            audit=audit,
-            learners=learners,
-            registry=registry,
-            connections=connections,
-            queue=queue,
-            intake=Intake(database, Identities(), tenants, queue),
-            ledger=ledger,
-            delivery=Delivery(database, connections, clock, self._metrics, self._delivery_rules()),
-            transcripts=transcripts,
-            documents=Documents(database, self._engine, audit),
-            ingestion=Ingestion(database, self._engine, store, embedder, audit, clock),
-            retrieval=retrieval,
-            rebuild=Rebuild(database, self._engine, store, embedder),
-            rebuild_requests=RebuildRequests(database, self._engine, audit),
-            summaries=summaries,
-            orchestrator=orchestrator,
-        )
+    @cached_property
+    def _audit(self) -> AuditLog:
+        return AuditLog(self._clock)
 
+    @cached_property
     def _limits(self) -> Limits:
         settings = self._settings
         redis = open_redis(_need(settings.redis_url, "redis_url"))
@@ -217,13 +204,43 @@ class _Wiring:
         )
         return Limits(redis, self._clock, rates)
 
-    def _queue_rules(self) -> QueueRules:
-        return QueueRules(
+    @cached_property
+    def _learners(self) -> Learners:
+        return Learners(self._database)
+
+    @cached_property
+    def _http(self) -> Outgoing:
+        http = open_outgoing(self._settings.outgoing_allow)
+        self._stack.push_async_callback(http.close)
+        return http
+
+    @cached_property
+    def _registry(self) -> Registry:
+        return Registry.installed()
+
+    @cached_property
+    def _connections(self) -> Connections:
+        seal = parse_master_keys(_need(self._settings.master_keys, "master_keys"))
+        return Connections(
+            self._database, self._registry, seal, self._audit, self._clock, self._http
+        )
+
+    @cached_property
+    def _queue(self) -> Queue:
+        rules = QueueRules(
             lease_seconds=self._settings.lease_seconds,
             max_turns=self._settings.tenant_max_turns,
             sweep_grace_seconds=self._settings.sweep_seconds,
         )
+        return Queue(self._database, self._engine, self._tenants, self._clock, rules)
 
+    @cached_property
+    def _ledger(self) -> TurnLedger:
+        return TurnLedger(
+            self._database, self._connections, max_attempts=self._settings.turn_max_attempts
+        )
+
+    @property
     def _delivery_rules(self) -> DeliveryRules:
         return DeliveryRules(
             max_failures=self._settings.reply_max_attempts,
@@ -231,44 +248,108 @@ class _Wiring:
             lease_seconds=self._settings.lease_seconds,
         )
 
-    def _models(self) -> tuple[Models, Embedder]:
-        settings = self._settings
-        chat_url = settings.ollama_url or _missing("ollama_url")
-        deadlines = Deadlines(
-            first_token_seconds=settings.first_token_seconds,
-            stall_seconds=settings.stall_seconds,
-            total_seconds=settings.answer_seconds,
-        )
-        chat = OllamaServer(chat_url, context_tokens=settings.context_tokens, deadlines=deadlines)
-        self._stack.push_async_callback(chat.close)
-        embed = chat
-        if settings.embed_url not in (None, chat_url):
-            embed = OllamaServer(settings.embed_url, deadlines=deadlines)
-            self._stack.push_async_callback(embed.close)
-        breaker = CircuitBreaker(self._clock)
-        queue = FairQueue(
-            self._clock, slots=settings.model_concurrency, limit=settings.model_queue_limit
-        )
-        # Embeddings take milliseconds: behind answers that take seconds they would make every
-        # question wait for somebody else's answer.
-        embed_queue = FairQueue(self._clock, slots=_EMBED_SLOTS, limit=settings.model_queue_limit)
-        models = Models(chat, queue, breaker, deadline_seconds=settings.answer_seconds)
-        embedder = Embedder(
-            embed,
-            embed_queue,
-            breaker,
-            model=settings.embed_model,
-            deadline_seconds=deadlines.embed_seconds,
-        )
-        return models, embedder
+    @cached_property
+    def _transcripts(self) -> Transcripts:
+        return Transcripts(self._database)
 
+    @cached_property
+    def _deadlines(self) -> Deadlines:
+        return Deadlines(
+            first_token_seconds=self._settings.first_token_seconds,
+            stall_seconds=self._settings.stall_seconds,
+            total_seconds=self._settings.answer_seconds,
+        )
+
+    @cached_property
+    def _chat_server(self) -> OllamaServer:
+        url = self._settings.ollama_url or _missing("ollama_url")
+        server = OllamaServer(
+            url, context_tokens=self._settings.context_tokens, deadlines=self._deadlines
+        )
+        self._stack.push_async_callback(server.close)
+        return server
+
+    @cached_property
+    def _embed_server(self) -> OllamaServer:
+        url = self._settings.embed_url
+        if url is None or url == self._settings.ollama_url:
+            return self._chat_server
+        server = OllamaServer(url, deadlines=self._deadlines)
+        self._stack.push_async_callback(server.close)
+        return server
+
+    @cached_property
+    def _models(self) -> Models:
+        return Models(
+            self._chat_server,
+            self._fair_queue(self._settings.model_concurrency),
+            self._breaker,
+            deadline_seconds=self._settings.answer_seconds,
+        )
+
+    @cached_property
+    def _embedder(self) -> Embedder:
+        # A queue of its own: an embedding takes milliseconds, and would wait for answers that
+        # take seconds.
+        return Embedder(
+            self._embed_server,
+            self._fair_queue(_EMBED_SLOTS),
+            self._breaker,
+            model=self._settings.embed_model,
+            deadline_seconds=self._deadlines.embed_seconds,
+        )
+
+    def _fair_queue(self, slots: int) -> FairQueue:
+        return FairQueue(self._clock, slots=slots, limit=self._settings.model_queue_limit)
+
+    @cached_property
     def _vectors(self) -> VectorStore:
-        url = self._settings.chroma_url
-        if url is None:
+        if self._given_vectors is not None:
+            return self._given_vectors
+        if self._settings.chroma_url is None:
             return AbsentVectors()
-        store = ChromaServer(url)
+        store = ChromaServer(self._settings.chroma_url)
         self._stack.push_async_callback(store.close)
         return store
+
+    @cached_property
+    def _retrieval(self) -> Retrieval:
+        return Retrieval(self._database, self._vectors, self._embedder)
+
+    @cached_property
+    def _conversation_rules(self) -> ConversationRules:
+        return ConversationRules(
+            chat_model=self._settings.chat_model,
+            context_tokens=self._settings.context_tokens,
+            answer_tokens=self._settings.answer_tokens,
+        )
+
+    @cached_property
+    def _summaries(self) -> Summaries:
+        return Summaries(
+            self._database,
+            self._engine,
+            self._transcripts,
+            self._tenants,
+            self._models,
+            self._conversation_rules,
+        )
+
+    @cached_property
+    def _steps(self) -> conversing.Services:
+        window_tokens = self._conversation_rules.window_tokens
+        return conversing.Services(
+            tenants=self._tenants,
+            learners=self._learners,
+            limits=self._limits,
+            notices=Notices(self._database, self._clock),
+            history=History(self._database, self._transcripts, window_tokens=window_tokens),
+            retrieval=self._retrieval,
+            models=self._models,
+            drafts=Drafts(self._connections, self._clock),
+            ledger=self._ledger,
+            summaries=self._summaries,
+        )
 
 
 def _need(value: SecretStr | None, name: str) -> str:

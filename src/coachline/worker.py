@@ -10,9 +10,10 @@ import structlog
 from coachline.bootstrap import Services
 from coachline.conversation import SUMMARISE_JOB
 from coachline.foundation.database import DatabaseUnavailable
-from coachline.foundation.engine import JobRunner, Payload, RetryLater
+from coachline.foundation.engine import Payload, RetryLater
 from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import ConversationId, DocumentId, TenantId
+from coachline.foundation.job_runner import JobRunner
 from coachline.foundation.settings import Settings
 from coachline.knowledge import INGEST_JOB, REBUILD_JOB
 from coachline.messaging import CONVERSATION_JOB, Lease, Turn

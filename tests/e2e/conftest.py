@@ -95,7 +95,7 @@ async def ground(servers: Servers) -> Ground:
     return ground_on(servers.postgres, ROLES, HOUSE_DATABASE)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def house(ground: Ground) -> AsyncIterator[House]:
     """A gateway that works, for tests that leave it as they found it."""
     async with open_house(ground) as opened:

@@ -22,7 +22,7 @@ from coachline.foundation.settings import Settings, load_settings
 if TYPE_CHECKING:
     from coachline.app import HttpServer
     from coachline.bootstrap import Services
-    from coachline.foundation.engine import JobRunner
+    from coachline.foundation.job_runner import JobRunner
     from coachline.knowledge import VectorStore
     from coachline.local import Home
     from coachline.local.routes import DemoRoutes

@@ -9,7 +9,7 @@ from coachline.messaging.connections import (
     LiveConnection,
 )
 from coachline.messaging.delivery import Delivery, DeliveryRules
-from coachline.messaging.drafts import Draft, Drafts
+from coachline.messaging.drafts import Drafts
 from coachline.messaging.intake import Accepted, Intake
 from coachline.messaging.ledger import TurnLedger
 from coachline.messaging.queue import JOB as CONVERSATION_JOB
@@ -45,7 +45,6 @@ __all__ = [
     "ConversationNotFound",
     "Delivery",
     "DeliveryRules",
-    "Draft",
     "DraftReply",
     "Drafts",
     "EventNotFound",

@@ -18,7 +18,7 @@ _LAST_DRAFT_SECONDS = 1.0
 log = structlog.get_logger()
 
 
-class Draft:
+class _Draft:
     """One answer in the making. The newest text wins; older ones are skipped, never queued."""
 
     def __init__(self, channel: Streaming | None, turn: Turn, clock: Clock) -> None:
@@ -63,12 +63,12 @@ class Drafts:
         self._clock = clock
 
     @asynccontextmanager
-    async def open(self, turn: Turn) -> AsyncIterator[Draft]:
+    async def open(self, turn: Turn) -> AsyncIterator[_Draft]:
         """A draft of the turn's answer, closed at the end."""
         live = await self._connections.live(turn.lease.tenant_id, turn.connection_id)
         channel = live.channel
         streaming = channel if isinstance(channel, Streaming) and channel.streams else None
-        draft = Draft(streaming, turn, self._clock)
+        draft = _Draft(streaming, turn, self._clock)
         try:
             yield draft
         finally:

@@ -28,7 +28,6 @@ from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow
 from coachline.messaging.turns import DraftReply, Lease, QueuedEvent, Turn, TurnTrace
 
 BURST_LIMIT = 10
-_EVENT_STATE = {"fallback": "answered"}
 
 
 class TurnLedger:
@@ -99,7 +98,7 @@ class TurnLedger:
             for number, part in enumerate(parts, start=1):
                 row.last_seq += 1
                 self._outbox.add(session, self._reply(session, turn, row, part, number, len(parts)))
-            state = _EVENT_STATE.get(trace.outcome, trace.outcome)
+            state = "answered" if trace.outcome == "fallback" else trace.outcome
             await self._inbox.settle_events(session, [event.id for event in turn.events], state)
             await self._inbox.finish_turn(
                 session,

@@ -30,6 +30,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "asyncpg": (
             "src/coachline/foundation/database.py",
             "src/coachline/foundation/engine.py",
+            "src/coachline/foundation/job_runner.py",
             "src/coachline/local/*",
         ),
         "channel_kit": ("*",),
@@ -49,7 +50,11 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "numpy": ("src/coachline/local/*",),
         "ollama": ("src/coachline/inference/ollama.py",),
         "onnxruntime": ("src/coachline/local/*",),
-        "pgqueuer": ("src/coachline/foundation/engine.py", "migrations/*"),
+        "pgqueuer": (
+            "src/coachline/foundation/engine.py",
+            "src/coachline/foundation/job_runner.py",
+            "migrations/*",
+        ),
         "platformdirs": ("src/coachline/foundation/settings.py",),
         "prometheus_client": ("src/coachline/foundation/metrics.py",),
         "pydantic": ("*",),
@@ -82,6 +87,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 SYSTEM_SESSIONS: Mapping[str, str] = MappingProxyType(
     {
         "src/coachline/foundation/database.py": "defines it",
+        "src/coachline/foundation/engine.py": "enqueues in whichever transaction the caller has",
         "src/coachline/foundation/schema.py": "asks which migration the database is at",
         "src/coachline/messaging/connections.py": "a webhook's path names a connection, no tenant",
         "src/coachline/messaging/queue.py": "the sweep looks for forgotten work in every tenant",
