@@ -26,7 +26,8 @@ def upgrade() -> None:
     _engine()
     _connections()
     _conversations()
-    _events_and_turns()
+    _turns()
+    _events()
     _replies()
     for table in ("connection", "conversation", "inbox_event", "turn", "outbox_reply"):
         touch(table)
@@ -112,7 +113,7 @@ def _conversations() -> None:
     protect("conversation", app=("select", "insert", "update"))
 
 
-def _events_and_turns() -> None:
+def _turns() -> None:
     op.execute(
         f"""
         create table turn (
@@ -134,6 +135,9 @@ def _events_and_turns() -> None:
     )
     op.execute("create index turn_conversation on turn (tenant_id, conversation_id, id)")
     protect("turn", app=("select", "insert", "update"))
+
+
+def _events() -> None:
     op.execute(
         f"""
         create table inbox_event (

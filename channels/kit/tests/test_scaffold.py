@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", *arguments],
         cwd=cwd,
         env={**os.environ, **environment},

@@ -24,7 +24,7 @@ def npm_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("node and npm are not installed: the npm package was not compared")
     folder = tmp_path_factory.mktemp("npm")
     shutil.copytree(Path(__file__).parent / "npm", folder, dirs_exist_ok=True)
-    installed = subprocess.run(  # noqa: S603
+    installed = subprocess.run(  # noqa: S603 - our own command
         [npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"],
         cwd=folder,
         capture_output=True,
@@ -57,7 +57,7 @@ def test_the_npm_package_accepts_ours_and_we_accept_its(npm_package: Path) -> No
         "headers": headers,
     }
     answer = subprocess.run(
-        ["node", "cross_check.js"],  # noqa: S607
+        ["node", "cross_check.js"],  # noqa: S607 - the machine's node
         cwd=npm_package,
         input=json.dumps(given),
         capture_output=True,

@@ -246,7 +246,7 @@ async def _short_lived_key(services: Services, tenant_id: TenantId) -> AsyncIter
 
 async def _ask_server(settings: Settings, key: str, wanted: Mapping[str, object]) -> dict[str, Any]:
     """The vectors are the server's alone, so the server is asked: it finds what learners get."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - read, not bound
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 # nosec B104 - read, not bound
     host = f"[{host}]" if ":" in host else host
     url = f"http://{host}:{settings.port}/api/v1/knowledge/search"
     try:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import asyncpg
+import structlog
 from pgqueuer import PgQueuer
 from pgqueuer.errors import RetryRequested
 from pgqueuer.models import Job, Schedule
 
-from coachline.foundation.database import open_pool
+from coachline.foundation.database import DatabaseUnavailable, open_pool
 from coachline.foundation.engine import Payload, RetryLater
 
 Handler = Callable[[Payload], Awaitable[None]]
 
 _BATCH = 10
+_FIRST_PAUSE_SECONDS = 0.5
+_LAST_PAUSE_SECONDS = 10.0
+
+log = structlog.get_logger()
 
 
 class JobRunner:
@@ -55,7 +61,25 @@ class JobRunner:
         Raises:
             DatabaseUnavailable: PostgreSQL cannot be reached at the start.
         """
+        await self._run_once(drain_seconds)
+        pause = _FIRST_PAUSE_SECONDS
+        while not self._stop.is_set():
+            # The database went away, or its notifications stopped coming. What was running is
+            # fenced by its rows, so beginning anew is always safe.
+            log.warning("engine.restarting", pause_seconds=pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stop.wait()
+                    return
+            pause = min(_LAST_PAUSE_SECONDS, 2 * pause)
+            with suppress(DatabaseUnavailable):
+                if await self._run_once(drain_seconds):
+                    pause = _FIRST_PAUSE_SECONDS
+
+    async def _run_once(self, drain_seconds: float) -> bool:
+        """Run until told to stop or until the engine fails; True when it had begun to run."""
         pool = await open_pool(self._url, size=6, settings={"application_name": "coachline_engine"})
+        stopping = asyncio.create_task(self._stop.wait())
         try:
             queuer = self._build(pool)
             running = asyncio.create_task(
@@ -67,17 +91,20 @@ class JobRunner:
                     shutdown_on_listener_failure=True,
                 )
             )
-            stopping = asyncio.create_task(self._stop.wait())
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
             queuer.shutdown.set()
-            if self._running:
+            if self._running and self._stop.is_set():
                 await asyncio.wait(self._running, timeout=drain_seconds)
             for task in self._running:
                 task.cancel()
-            await running
+            try:
+                await running
+            except Exception as error:
+                log.warning("engine.failed", error=type(error).__name__, exc_info=error)
         finally:
-            await pool.close()
+            stopping.cancel()
+            pool.terminate()
+        return True
 
     def stop(self) -> None:
         """Take no new job, and let :meth:`run` come to its end."""
@@ -102,7 +129,8 @@ class JobRunner:
             except RetryLater as later:
                 raise RetryRequested(delay=timedelta(seconds=later.seconds)) from later
             except asyncio.CancelledError:
-                if self._stop.is_set() and task.cancelled():
+                if task.cancelled():
+                    # We stopped it ourselves: another process, or this one's next run, goes on.
                     raise RetryRequested from None
                 task.cancel()
                 raise

@@ -188,14 +188,20 @@ def _share(amount: int) -> int:
     return max(1, amount // _LOCAL_SHARE)
 
 
-def _auth_key(address: str) -> str:
-    """An IPv6 client owns a /64 at least, so that is what counts as one address."""
+def _auth_key(source: str) -> str:
+    """The key of an address, or of ``what/address``: failures at one door close no other.
+
+    An IPv6 client owns a /64 at least, so that is what counts as one address.
+    """
+    door, slash, address = source.rpartition("/")
+    return f"-:auth:{door}{slash}{_one_address(address)}"
+
+
+def _one_address(address: str) -> str:
     try:
         parsed = ip_address(address)
     except ValueError:
-        return "-:auth:unknown"
+        return "unknown"
     if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return f"-:auth:{parsed.ipv4_mapped}"
-        return f"-:auth:{IPv6Address(int(parsed) >> 64 << 64)}"
-    return f"-:auth:{parsed}"
+        return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
+    return str(parsed)

@@ -14,14 +14,14 @@ pytest.register_assert_rewrite(
     "channel_kit.conformance.failure_questions",
 )
 
-from channel_kit.conformance.platform import (  # noqa: E402
+from channel_kit.conformance.platform import (  # noqa: E402 - after the assertion rewriting
     Answer,
     Call,
     Fault,
     ScriptedPlatform,
 )
-from channel_kit.conformance.subject import Sample, Sent, Subject  # noqa: E402
-from channel_kit.conformance.suite import ChannelConformance, xfail  # noqa: E402
+from channel_kit.conformance.subject import Sample, Sent, Subject  # noqa: E402 - after the assertion rewriting
+from channel_kit.conformance.suite import ChannelConformance, xfail  # noqa: E402 - after the assertion rewriting
 
 __all__ = [
     "Answer",

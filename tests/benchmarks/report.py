@@ -1,0 +1,154 @@
+"""The figures of a run, as a table on the terminal and as a page of the documentation."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
+_DIGITS_BELOW = 10.0
+
+_INTRODUCTION = """# Benchmarks
+
+Written by `make bench`, in one run on one machine, with real processes: PostgreSQL and Valkey as `coachline up`
+embeds them (`synchronous_commit` on, row-level security on), one `coachline serve`, one `coachline work`, a
+scripted model that answers at once, a receiver of callbacks and a load generator, each a process of its own. They
+share the processors named below, so a figure says what this machine does with all of them, not what
+`coachline serve` would do with a machine of its own.
+"""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What the figure should be: at most, or at least, ``value``."""
+
+    kind: Literal["≤", "≥"]
+    value: float
+
+    def is_met(self, found: float) -> bool:
+        """Whether the figure is as it should be."""
+        return found <= self.value if self.kind == "≤" else found >= self.value
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table; the median of ``values`` counts, their range is the spread."""
+
+    section: str
+    what: str
+    unit: str
+    values: tuple[float, ...]
+    aim: Aim | None = None
+
+    @property
+    def median(self) -> float:
+        """The figure."""
+        return statistics.median(self.values)
+
+
+@dataclass
+class Report:
+    """Collects figures and says each as it comes."""
+
+    figures: list[Figure] = field(default_factory=list)
+    section: str = ""
+
+    def begin(self, section: str) -> None:
+        """Put what follows under a heading."""
+        self.section = section
+        print(f"\n{section}", flush=True)
+
+    def add(self, what: str, unit: str, *values: float, aim: Aim | None = None) -> float:
+        """Add a figure, measured once or several times; its median."""
+        figure = Figure(self.section, what, unit, values, aim)
+        self.figures.append(figure)
+        print("  " + "  ".join(cell for cell in _cells(figure) if cell), flush=True)
+        return figure.median
+
+    def find(self, what: str) -> float:
+        """The median of a figure that was added.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        for figure in self.figures:
+            if figure.what == what:
+                return figure.median
+        raise KeyError(what)
+
+    def write(self, command: str, seconds: float) -> None:
+        """Write the page."""
+        PAGE.write_text(_render(self.figures, command, seconds), encoding="utf-8")
+
+
+def _render(figures: Sequence[Figure], command: str, seconds: float) -> str:
+    facts = [
+        ("command", f"`{command}`"),
+        ("date", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds:.0f} s"),
+        ("commit", _commit()),
+        ("machine", _machine()),
+    ]
+    lines = [_INTRODUCTION, *(f"- {name}: {value}" for name, value in facts), ""]
+    section = ""
+    for figure in figures:
+        if figure.section != section:
+            section = figure.section
+            lines += ["", f"## {section}", "", "| what | figure | range | aim | |"]
+            lines += ["|---|--:|---|---|---|"]
+        lines.append("| " + " | ".join(_cells(figure)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cells(figure: Figure) -> list[str]:
+    low, high = min(figure.values), max(figure.values)
+    spread = f"{_show(low)} – {_show(high)}" if len(figure.values) > 1 else ""
+    aim = verdict = ""
+    if figure.aim is not None:
+        aim = f"{figure.aim.kind} {_show(figure.aim.value)} {figure.unit}"
+        verdict = "met" if figure.aim.is_met(figure.median) else "**not met**"
+    return [figure.what, f"{_show(figure.median)} {figure.unit}", spread, aim, verdict]
+
+
+def _show(value: float) -> str:
+    if float(value).is_integer() or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) < _DIGITS_BELOW else f"{value:.1f}"
+
+
+def _commit() -> str:
+    try:
+        told = subprocess.run(  # a fixed command
+            ["git", "describe", "--always", "--dirty", "--abbrev=10"],  # noqa: S607 (on PATH)
+            capture_output=True,
+            check=True,
+            cwd=ROOT,
+            text=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return told.stdout.strip()
+
+
+def _machine() -> str:
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    model = info.partition("model name\t: ")[2].partition("\n")[0] or platform.machine()
+    memory = Path("/proc/meminfo").read_text(encoding="utf-8").partition("MemTotal:")[2].split()[0]
+    load = Path("/proc/loadavg").read_text(encoding="utf-8").split()[2]
+    return (
+        f"{len(_affinity())} processors ({model}), {int(memory) / 1e6:.0f} GB, "
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}; "
+        f"load average of the last 15 minutes at the end {load}"
+    )
+
+
+def _affinity() -> set[int]:
+    import os
+
+    return os.sched_getaffinity(0)
