@@ -246,7 +246,9 @@ async def _prepare_demo(services: Services) -> DemoRoutes | None:
     demo = Demo(services.tenants, services.documents, services.connections)
     # The page's messages and its callbacks never leave this machine, whatever the public address.
     chat = await demo.prepare(f"http://127.0.0.1:{services.settings.port}")
-    return None if chat is None else DemoRoutes(chat, services.http, services.clock)
+    if chat is None:
+        return None
+    return DemoRoutes(chat, services.http, services.clock, public_url=services.public_url)
 
 
 async def _together(
