@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from coachline.foundation.errors import SettingsInvalid
 
 Network = IPv4Network | IPv6Network
 PREFIX = "COACHLINE_"
+# The rules, a persona of some length, a question and a passage or two.
+_LEAST_PROMPT_TOKENS = 1024
 
 
 class Settings(BaseSettings):
@@ -114,9 +116,11 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(default=20.0, gt=0, description="Longest gap between tokens.")
     answer_seconds: float = Field(default=180.0, gt=0, description="Longest whole generation.")
     context_tokens: int = Field(
-        default=4096, ge=512, le=1_000_000, description="Prompt and answer together, in tokens."
+        default=4096, ge=2048, le=1_000_000, description="Prompt and answer together, in tokens."
     )
-    answer_tokens: int = Field(default=400, ge=16, le=100_000, description="Longest answer.")
+    answer_tokens: int = Field(
+        default=400, ge=16, le=100_000, validate_default=True, description="Longest answer."
+    )
 
     api_requests_per_minute: int = Field(
         default=600, ge=1, description="Calls of the REST API, per tenant."
@@ -143,6 +147,17 @@ class Settings(BaseSettings):
     def _split_networks(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("answer_tokens")
+    @classmethod
+    def _leave_room(cls, value: int, info: ValidationInfo) -> int:
+        context = info.data.get("context_tokens", 0)
+        if context - value < _LEAST_PROMPT_TOKENS:
+            raise ValueError(
+                f"must leave {_LEAST_PROMPT_TOKENS} of the {context} tokens of "
+                f"{PREFIX}CONTEXT_TOKENS to the prompt"
+            )
         return value
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from sqlalchemy import BigInteger
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -56,13 +57,13 @@ class ConversationRow(TenantOwned, Base):
     learner_id: Mapped[UUID]
     thread: Mapped[str]
     state: Mapped[str] = mapped_column(server_default="idle")
-    epoch: Mapped[int] = mapped_column(server_default="0")
+    epoch: Mapped[int] = mapped_column(BigInteger, server_default="0")
     bell: Mapped[UUID | None]
     due_at: Mapped[datetime | None]
     burst_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(server_default="0")
-    last_seq: Mapped[int] = mapped_column(server_default="0")
+    last_seq: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class EventRow(TenantOwned, Base):
@@ -79,7 +80,7 @@ class EventRow(TenantOwned, Base):
     attachments: Mapped[list[dict[str, Any]]] = mapped_column(_Json, server_default="[]")
     raw: Mapped[dict[str, Any]] = mapped_column(_Json, server_default="{}")
     occurred_at: Mapped[datetime]
-    seq: Mapped[int]
+    seq: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(server_default="new")
     attempts: Mapped[int] = mapped_column(server_default="0")
     turn_id: Mapped[UUID | None]
@@ -92,7 +93,7 @@ class TurnRow(TenantOwned, Base):
     __tablename__ = "turn"
 
     conversation_id: Mapped[UUID]
-    epoch: Mapped[int]
+    epoch: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str]
     outcome: Mapped[str | None]
     model: Mapped[str | None]
@@ -111,7 +112,7 @@ class ReplyRow(TenantOwned, Base):
     turn_id: Mapped[UUID]
     part: Mapped[int]
     parts: Mapped[int]
-    seq: Mapped[int]
+    seq: Mapped[int] = mapped_column(BigInteger)
     text: Mapped[str]
     citations: Mapped[list[dict[str, Any]]] = mapped_column(_Json, server_default="[]")
     in_reply_to: Mapped[list[str]] = mapped_column(_Json, server_default="[]")
