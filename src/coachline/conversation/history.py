@@ -18,7 +18,7 @@ from coachline.foundation.ids import ConversationId, TenantId
 from coachline.inference import ChatMessage
 from coachline.messaging import Message, Transcripts
 
-NEWEST: Final = 2**31 - 1
+NEWEST: Final = 2**63 - 1
 """Above every place in a conversation: messages are read back from the end, because an answer has
 a later place than a message that came while it was written."""
 
