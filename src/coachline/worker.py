@@ -16,7 +16,7 @@ from coachline.foundation.ids import ConversationId, DocumentId, TenantId
 from coachline.foundation.job_runner import JobRunner
 from coachline.foundation.settings import Settings
 from coachline.knowledge import INGEST_JOB, REBUILD_JOB
-from coachline.messaging import CONVERSATION_JOB, Lease, Turn
+from coachline.messaging import CONVERSATION_JOB, Lease, Turn, TurnTrace
 
 _DATABASE_RETRY_SECONDS = 2.0
 
@@ -61,6 +61,13 @@ class Worker:
             except asyncio.CancelledError:
                 await asyncio.shield(self._services.queue.release(lease))
                 raise
+            except DatabaseUnavailable:
+                raise
+            except Exception:
+                # A connection that cannot be opened, for one: the next look comes after a pause,
+                # not when the lease runs out.
+                log.exception("conversation.failed")
+                failed = True
             await self._services.queue.release(lease, failed=failed)
 
     async def _work(self, lease: Lease) -> bool:
@@ -92,6 +99,11 @@ class Worker:
             # Whatever it was, these events must not take the worker or other conversations along.
             log.exception("turn.failed", turn_id=str(turn.id))
             services.metrics.turns.labels("failed").inc()
+            if turn.exhausted:
+                # Not even the apology could be made: parked without one, never tried for ever.
+                parked = TurnTrace("parked", "none", notes=(type(error).__name__,))
+                await services.ledger.save(turn, (), parked)
+                return True
             await services.ledger.fail(turn, type(error).__name__)
             return False
         return True

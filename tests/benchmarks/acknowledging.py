@@ -70,9 +70,7 @@ async def _saturate(
     peak = report.add(f"known learners, {CONNECTIONS} clients", "events/s", *rates)
     report.add("share of the bare insert rate", "%", peak / bare * 100, aim=Aim("≥", 60))
     report.add("processor time of serve an event", "ms", *costs)
-    report.add(
-        "processors busy with serve", "of all", *[serve / each for serve, _, each in shares]
-    )
+    report.add("processors busy with serve", "of all", *[serve / each for serve, _, each in shares])
     report.add(
         "processors busy with PostgreSQL", "of all", *[base / each for _, base, each in shares]
     )

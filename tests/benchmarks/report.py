@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import statistics
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,11 +19,14 @@ _DIGITS_BELOW = 10.0
 
 _INTRODUCTION = """# Benchmarks
 
-Written by `make bench`, in one run on one machine, with real processes: PostgreSQL and Valkey as `coachline up`
-embeds them (`synchronous_commit` on, row-level security on), one `coachline serve`, one `coachline work`, a
-scripted model that answers at once, a receiver of callbacks and a load generator, each a process of its own. They
-share the processors named below, so a figure says what this machine does with all of them, not what
-`coachline serve` would do with a machine of its own.
+Written by `make bench`, in one run on one machine, with real processes: PostgreSQL and Valkey as
+`coachline up` embeds them (`synchronous_commit` on, row-level security on), one `coachline serve`,
+one `coachline work`, a scripted model that answers at once, a receiver of callbacks and a load
+generator, each a process of its own. They share the processors named below, so a figure says what
+this machine does with all of them, not what `coachline serve` would do with one of its own.
+
+A figure that was measured several times is the median, with the range beside it. The aims are those
+the project set itself before it measured anything.
 """
 
 
@@ -63,13 +68,13 @@ class Report:
     def begin(self, section: str) -> None:
         """Put what follows under a heading."""
         self.section = section
-        print(f"\n{section}", flush=True)
+        _say(f"\n{section}")
 
     def add(self, what: str, unit: str, *values: float, aim: Aim | None = None) -> float:
         """Add a figure, measured once or several times; its median."""
         figure = Figure(self.section, what, unit, values, aim)
         self.figures.append(figure)
-        print("  " + "  ".join(cell for cell in _cells(figure) if cell), flush=True)
+        _say("  " + "  ".join(cell for cell in _cells(figure) if cell))
         return figure.median
 
     def find(self, what: str) -> float:
@@ -85,10 +90,16 @@ class Report:
 
     def write(self, command: str, seconds: float) -> None:
         """Write the page."""
-        PAGE.write_text(_render(self.figures, command, seconds), encoding="utf-8")
+        PAGE.write_text(render(self.figures, command, seconds), encoding="utf-8")
 
 
-def _render(figures: Sequence[Figure], command: str, seconds: float) -> str:
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def render(figures: Sequence[Figure], command: str, seconds: float) -> str:
+    """The page of these figures, with the machine and the commit they were measured on."""
     facts = [
         ("command", f"`{command}`"),
         ("date", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds:.0f} s"),
@@ -142,13 +153,7 @@ def _machine() -> str:
     memory = Path("/proc/meminfo").read_text(encoding="utf-8").partition("MemTotal:")[2].split()[0]
     load = Path("/proc/loadavg").read_text(encoding="utf-8").split()[2]
     return (
-        f"{len(_affinity())} processors ({model}), {int(memory) / 1e6:.0f} GB, "
+        f"{len(os.sched_getaffinity(0))} processors ({model}), {int(memory) / 1e6:.0f} GB, "
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}; "
         f"load average of the last 15 minutes at the end {load}"
     )
-
-
-def _affinity() -> set[int]:
-    import os
-
-    return os.sched_getaffinity(0)

@@ -7,8 +7,8 @@ security then shows this tenant's rows and no others, whatever the query says.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -17,6 +17,7 @@ import asyncpg
 from sqlalchemy import DateTime, Uuid, event, func, text
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -34,7 +35,7 @@ class TenantNotBound(CoachlineError):
 
 
 class DatabaseUnavailable(Unavailable):
-    """PostgreSQL cannot be reached or refused the connection."""
+    """PostgreSQL cannot be reached, refused the connection, or gave this transaction up."""
 
     code = "database_unavailable"
 
@@ -79,14 +80,16 @@ class _TenantSyncSession(Session):
     """The synchronous half of a tenant session, so that the listener meets no other session."""
 
 
+_BIND_TENANT = "select set_config('app.tenant_id', $1, true)"
+
+
 @event.listens_for(_TenantSyncSession, "after_begin")
 def _bind_tenant(session: Session, _transaction: object, connection: Connection) -> None:
     tenant_id = session.info.get("tenant_id")
     if tenant_id is None:
         raise TenantNotBound("A tenant's transaction needs a tenant.")
-    connection.execute(
-        text("select set_config('app.tenant_id', :tenant, true)"), {"tenant": str(tenant_id)}
-    )
+    connection.exec_driver_sql(_BIND_TENANT, (str(tenant_id),))
+    session.info["driver"] = connection.connection.driver_connection
 
 
 def _engine(url: str, *, pool_size: int, pooler: bool, name: str) -> AsyncEngine:
@@ -166,12 +169,10 @@ class Database:
         Raises:
             DatabaseUnavailable: one of them cannot.
         """
-        try:
+        with _translated():
             for engine in (self._app, self._worker):
                 async with engine.connect() as connection:
                     await connection.execute(text("select 1"))
-        except _UNREACHABLE as error:
-            raise _unavailable(error) from error
 
     async def close(self) -> None:
         """Close every pooled connection."""
@@ -189,14 +190,26 @@ _UNREACHABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    # Of two transactions that wait for each other PostgreSQL gives one up.
+    asyncpg.TransactionRollbackError,
+    PoolTimeoutError,
 )
 
 
 @asynccontextmanager
 async def _transaction(session: AsyncSession) -> AsyncIterator[None]:
-    try:
+    with _translated():
         async with session, session.begin():
             yield
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn whatever says "not now" into :class:`DatabaseUnavailable`."""
+    try:
+        yield
     except _UNREACHABLE as error:
         raise _unavailable(error) from error
     except DBAPIError as error:
@@ -217,8 +230,9 @@ def _unavailable(error: BaseException) -> DatabaseUnavailable:
 async def driver_connection(session: AsyncSession) -> asyncpg.Connection[asyncpg.Record]:
     """The asyncpg connection under a session's transaction, for libraries that speak asyncpg."""
     connection = await session.connection()
-    raw = await connection.get_raw_connection()
-    driver: asyncpg.Connection[asyncpg.Record] | None = raw.driver_connection
+    driver: asyncpg.Connection[asyncpg.Record] | None = session.info.get("driver")
+    if driver is None:  # a system session: nothing was bound when its transaction began
+        driver = (await connection.get_raw_connection()).driver_connection
     if driver is None:
         raise DatabaseUnavailable("The session has no connection.")
     return driver
@@ -232,7 +246,7 @@ async def open_pool(
     Raises:
         DatabaseUnavailable: PostgreSQL cannot be reached.
     """
-    try:
+    with _translated():
         return await asyncpg.create_pool(
             url,
             min_size=2,
@@ -240,8 +254,6 @@ async def open_pool(
             timeout=_CONNECT_SECONDS,
             server_settings=dict(settings or {}),
         )
-    except _UNREACHABLE as error:
-        raise _unavailable(error) from error
 
 
 __all__ = [

@@ -20,6 +20,8 @@ from coachline.foundation.engine import Payload, RetryLater
 Handler = Callable[[Payload], Awaitable[None]]
 
 _BATCH = 10
+# A retry rings no bell of its own: this is how long one may lie beyond its time.
+_POLL = timedelta(seconds=2)
 _FIRST_PAUSE_SECONDS = 0.5
 _LAST_PAUSE_SECONDS = 10.0
 
@@ -84,7 +86,7 @@ class JobRunner:
             queuer = self._build(pool)
             running = asyncio.create_task(
                 queuer.run(
-                    dequeue_timeout=timedelta(seconds=5),
+                    dequeue_timeout=_POLL,
                     batch_size=_BATCH,
                     max_concurrent_tasks=self._concurrency,
                     heartbeat_timeout=self._heartbeat,

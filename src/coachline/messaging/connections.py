@@ -5,8 +5,9 @@ from __future__ import annotations
 import builtins
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import structlog
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from channel_kit import Channel
@@ -15,14 +16,17 @@ from coachline.foundation.database import Database
 from coachline.foundation.errors import Conflict, InvalidInput, NotFound
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
 from coachline.foundation.outgoing import Outgoing
-from coachline.foundation.seal import Seal
-from coachline.messaging.registry import Registry
+from coachline.foundation.seal import Seal, SealBroken
+from coachline.messaging.registry import Registry, UnknownChannel
 from coachline.messaging.repository import ConnectionRepository
 from coachline.messaging.tables import ConnectionRow
 from coachline.tenancy import AuditLog
 
 _FRESH_SECONDS = 2.0
 _CACHE_LIMIT = 10_000
+_Kept = TypeVar("_Kept")
+
+log = structlog.get_logger()
 
 
 class ConnectionNotFound(NotFound):
@@ -89,6 +93,7 @@ class Connections:
         self._http = http
         self._repository = ConnectionRepository()
         self._live: dict[ConnectionId, tuple[float, LiveConnection]] = {}
+        self._owners: dict[ConnectionId, tuple[float, TenantId]] = {}
 
     async def add(
         self, tenant_id: TenantId, channel: str, name: str, config: dict[str, Any], *, actor: str
@@ -107,18 +112,29 @@ class Connections:
         # connection without its route could never be found again.
         async with self._database.system() as system:
             await self._repository.add_route(system, connection_id, tenant_id)
+        try:
+            return await self._add(tenant_id, connection_id, channel, name, sealed, actor=actor)
+        except ConnectionNameTaken:
+            async with self._database.system() as system:
+                await self._repository.remove_route(system, connection_id)
+            raise
+
+    async def _add(
+        self,
+        tenant_id: TenantId,
+        connection_id: ConnectionId,
+        channel: str,
+        name: str,
+        sealed: bytes,
+        *,
+        actor: str,
+    ) -> Connection:
         async with self._database.tenant(tenant_id) as session:
-            if await self._repository.find_named(session, name) is not None:
-                raise ConnectionNameTaken(f"There is a connection named {name!r} already.")
-            row = ConnectionRow(
-                tenant_id=tenant_id,
-                id=connection_id,
-                channel=channel,
-                name=name,
-                sealed_config=sealed,
-                state="active",
+            row = await self._repository.add(
+                session, connection_id, channel=channel, name=name, sealed_config=sealed
             )
-            await self._repository.add(session, row)
+            if row is None:
+                raise ConnectionNameTaken(f"There is a connection named {name!r} already.")
             await self._audit.record(
                 session,
                 actor=actor,
@@ -238,18 +254,33 @@ class Connections:
         """The connection that a webhook's path names.
 
         Raises:
-            ConnectionNotFound: unknown, disabled, or its tenant is suspended.
+            ConnectionNotFound: unknown, disabled, its tenant is suspended, or it cannot be opened.
         """
-        cached = self._find_cached(connection_id)
-        if cached is None:
-            async with self._database.system() as system:
-                tenant_id = await self._repository.find_tenant(system, connection_id)
-            if tenant_id is None:
-                raise ConnectionNotFound("There is no such connection.")
-            cached = await self.live(tenant_id, connection_id)
-        if cached.state != "active":
+        live = await self._open(await self._find_owner(connection_id), connection_id)
+        if live.state != "active":
             raise ConnectionNotFound("There is no such connection.")
-        return cached
+        return live
+
+    async def _find_owner(self, connection_id: ConnectionId) -> TenantId:
+        # Kept apart from the live connection, which the worker keeps fresh for a suspended tenant.
+        known = self._owners.get(connection_id)
+        now = self._clock.monotonic()
+        if known is not None and now < known[0]:
+            return known[1]
+        async with self._database.system() as system:
+            tenant_id = await self._repository.find_tenant(system, connection_id)
+        if tenant_id is None:
+            raise ConnectionNotFound("There is no such connection.")
+        _remember(self._owners, connection_id, (now + _FRESH_SECONDS, tenant_id))
+        return tenant_id
+
+    async def _open(self, tenant_id: TenantId, connection_id: ConnectionId) -> LiveConnection:
+        try:
+            return await self.live(tenant_id, connection_id)
+        except (SealBroken, UnknownChannel) as error:
+            # The operator reads why; whoever knocks is told no more than at any closed door.
+            log.error("connection.unusable", connection_id=str(connection_id), code=error.code)
+            raise ConnectionNotFound("There is no such connection.") from None
 
     async def live(self, tenant_id: TenantId, connection_id: ConnectionId) -> LiveConnection:
         """The tenant's connection with its channel, in whatever state it is.
@@ -259,9 +290,10 @@ class Connections:
             UnknownChannel: its channel is no longer installed.
             SealBroken: its configuration cannot be opened.
         """
-        cached = self._find_cached(connection_id)
-        if cached is not None and cached.tenant_id == tenant_id:
-            return cached
+        known = self._live.get(connection_id)
+        now = self._clock.monotonic()
+        if known is not None and now < known[0] and known[1].tenant_id == tenant_id:
+            return known[1]
         async with self._database.tenant(tenant_id) as session:
             row = await self._repository.find(session, connection_id)
         if row is None:
@@ -280,16 +312,8 @@ class Connections:
             row.state,
             kind(kind.Config.model_validate_json(opened), self._http),
         )
-        if len(self._live) >= _CACHE_LIMIT:
-            self._live.clear()
-        self._live[connection_id] = (self._clock.monotonic() + _FRESH_SECONDS, live)
+        _remember(self._live, connection_id, (now + _FRESH_SECONDS, live))
         return live
-
-    def _find_cached(self, connection_id: ConnectionId) -> LiveConnection | None:
-        entry = self._live.get(connection_id)
-        if entry is None or entry[0] < self._clock.monotonic():
-            return None
-        return entry[1]
 
     async def reseal(self, tenant_id: TenantId) -> int:
         """Seal every configuration of the tenant with the newest master key, online.
@@ -316,13 +340,19 @@ class Connections:
         return changed
 
 
+def _remember(cache: dict[ConnectionId, _Kept], key: ConnectionId, value: _Kept) -> None:
+    if len(cache) >= _CACHE_LIMIT:
+        cache.clear()
+    cache[key] = value
+
+
 def _describe(row: ConnectionRow) -> Connection:
     return Connection(
         ConnectionId(row.id),
         TenantId(row.tenant_id),
         row.channel,
         row.name,
-        row.state or "active",
+        row.state,
         row.problem,
     )
 

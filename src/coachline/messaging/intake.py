@@ -7,12 +7,19 @@ from dataclasses import dataclass
 
 from channel_kit import InboundEvent
 from coachline.foundation.database import Database, TenantSession
+from coachline.foundation.errors import Conflict
 from coachline.foundation.ids import EventId, new_id
 from coachline.learners import Identities, Identity
 from coachline.messaging.connections import LiveConnection
 from coachline.messaging.queue import Queue
-from coachline.messaging.repository import ConversationRepository, InboxRepository
+from coachline.messaging.repository import (
+    Arrival,
+    ArrivalRepository,
+    ConversationRepository,
+)
 from coachline.tenancy import TenantProfile, Tenants
+
+_BURST_CAP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,7 @@ class Intake:
         self._tenants = tenants
         self._queue = queue
         self._conversations = ConversationRepository()
-        self._inbox = InboxRepository()
+        self._arrivals = ArrivalRepository()
 
     async def accept(self, connection: LiveConnection, events: Sequence[InboundEvent]) -> Accepted:
         """Store events under (tenant, connection, external id) and ring for them.
@@ -66,40 +73,36 @@ class Intake:
         credit: int,
     ) -> EventId | None:
         identity = await self._resolve(session, connection, event, profile)
-        conversation = await self._conversations.lock_or_add(
-            session,
-            connection_id=connection.id,
-            identity_id=identity.identity_id,
-            learner_id=identity.learner_id,
-            thread=event.thread,
-        )
         event_id = EventId(new_id())
-        seq = conversation.last_seq + 1
-        is_new = await self._inbox.add_event(
-            session,
-            {
-                "id": event_id,
-                "connection_id": connection.id,
-                "conversation_id": conversation.id,
-                "external_id": event.external_id,
-                "kind": event.kind.value,
-                "text": event.text,
-                "reply_to": event.reply_to,
-                "attachments": [item.model_dump(mode="json") for item in event.attachments],
-                "raw": event.raw,
-                "occurred_at": event.occurred_at,
-                "seq": seq,
-            },
-        )
-        if not is_new:
+        settle_seconds = connection.channel.capabilities.settle_seconds
+
+        async def store() -> Arrival | None:
+            return await self._arrivals.store(
+                session,
+                event,
+                event_id=event_id,
+                connection_id=connection.id,
+                identity_id=identity.identity_id,
+                settle_seconds=settle_seconds,
+                cap_seconds=_BURST_CAP_SECONDS,
+            )
+
+        arrival = await store()
+        if arrival is None:
+            await self._conversations.add(
+                session,
+                connection_id=connection.id,
+                identity_id=identity.identity_id,
+                learner_id=identity.learner_id,
+                thread=event.thread,
+            )
+            arrival = await store()
+        if arrival is None:
+            raise Conflict("The conversation was removed at this moment; send the message again.")
+        if not arrival.is_new:
             return None
-        conversation.last_seq = seq
-        await self._queue.admit(
-            session,
-            conversation,
-            settle_seconds=connection.channel.capabilities.settle_seconds,
-            credit=credit,
-        )
+        if arrival.was_idle:
+            await self._queue.admit(session, arrival, settle_seconds=settle_seconds, credit=credit)
         return event_id
 
     async def _resolve(

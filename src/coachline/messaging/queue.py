@@ -24,6 +24,7 @@ from coachline.foundation.engine import Engine, RetryLater
 from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import ConnectionId, ConversationId, TenantId, new_id
 from coachline.messaging.repository import (
+    Arrival,
     ConversationRepository,
     InboxRepository,
     OutboxRepository,
@@ -33,7 +34,6 @@ from coachline.messaging.turns import Lease
 from coachline.tenancy import Tenants
 
 JOB = "conversation"
-_BURST_CAP_SECONDS = 10.0
 _BACKOFF_CAP_SECONDS = 60.0
 _SWEEP_BATCH = 100
 _SWEEP_TENANTS = 200
@@ -82,26 +82,22 @@ class Queue:
         return profile.max_turns or self._rules.max_turns
 
     async def admit(
-        self, session: TenantSession, row: ConversationRow, *, settle_seconds: float, credit: int
+        self, session: TenantSession, arrival: Arrival, *, settle_seconds: float, credit: int
     ) -> None:
-        """Note that the locked conversation has a new event: ring for it, or let it wait.
-
-        A burst pushes the due time by the settle window, never past the burst's cap.
-        """
-        if row.state != "idle":
-            self._conversations.prolong_burst(
-                row, settle_seconds=settle_seconds, cap_seconds=_BURST_CAP_SECONDS
-            )
-            return
-        self._conversations.begin_burst(row, settle_seconds=settle_seconds)
-        in_engine = await self._conversations.count_in_engine(session)
+        """Ring for a locked, idle conversation that has a new event, or let it wait."""
+        in_engine = arrival.in_engine
         if in_engine >= credit:
-            await self._conversations.lock_credit(session)
+            # Who releases credit looks for waiting rows alone: it sees this one, or is seen here.
+            await self._conversations.share_credit(session)
             in_engine = await self._conversations.count_in_engine(session)
         if in_engine >= credit:
-            row.state = "waiting"
-        else:
-            await self._ring(session, row, after_seconds=settle_seconds, in_engine=in_engine)
+            await self._conversations.wait(session, arrival.conversation_id)
+            return
+        bell = new_id()
+        await self._conversations.ring(
+            session, arrival.conversation_id, bell, after_seconds=settle_seconds
+        )
+        await self._enqueue(session, arrival.conversation_id, bell, settle_seconds, in_engine)
 
     async def claim(
         self, tenant_id: TenantId, conversation_id: ConversationId, bell: UUID
@@ -137,7 +133,7 @@ class Queue:
 
     async def _has_credit(self, session: TenantSession, credit: int) -> bool:
         await self._conversations.lock_credit(session)
-        return await self._conversations.count_in_engine(session, "running") < credit
+        return await self._conversations.count_in_engine(session, ["running"]) < credit
 
     async def renew(self, lease: Lease) -> None:
         """Prolong the lease; the local deadline counts from before the database was asked.
@@ -256,12 +252,22 @@ class Queue:
     ) -> None:
         bell = new_id()
         self._conversations.set_rung(row, bell, after_seconds=after_seconds)
+        await self._enqueue(session, ConversationId(row.id), bell, after_seconds, in_engine)
+
+    async def _enqueue(
+        self,
+        session: TenantSession,
+        conversation_id: ConversationId,
+        bell: UUID,
+        after_seconds: float,
+        in_engine: int,
+    ) -> None:
         await self._engine.enqueue(
             session,
             JOB,
             {
                 "tenant_id": str(session.tenant_id),
-                "conversation_id": str(row.id),
+                "conversation_id": str(conversation_id),
                 "bell": str(bell),
             },
             after_seconds=after_seconds,

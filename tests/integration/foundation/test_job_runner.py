@@ -77,7 +77,7 @@ async def test_a_handler_that_asks_for_later_is_called_again(
     runner.on(job, handle)
     await put(database, tenants, job)
     async with running(runner):
-        await until(lambda: len(calls) >= 3)
+        await until(lambda: len(calls) >= 3, seconds=30)
     assert len(calls) == 3
 
 

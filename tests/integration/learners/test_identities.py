@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import event, text
-from sqlalchemy.engine import Engine
+from sqlalchemy import text
 
-from coachline.foundation.database import Database
+from coachline.foundation.database import Database, driver_connection
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
 from coachline.learners import Identities, Identity, LearnerFilter, Learners
 
@@ -37,20 +34,6 @@ async def resolve(
         )
 
 
-@contextmanager
-def counted_statements() -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def note(*arguments: object) -> None:
-        statements.append(str(arguments[2]))
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-
-
 async def test_first_contact_makes_a_learner_with_the_given_defaults(
     database: Database, tenants: Two
 ) -> None:
@@ -65,8 +48,9 @@ async def test_a_known_sender_costs_one_statement_and_keeps_what_is_stored(
     connection = ConnectionId(new_id())
     first = await resolve(database, tenants[0], connection)
     async with database.tenant(tenants[0]) as session:
-        await session.execute(text("select 1"))
-        with counted_statements() as statements:
+        driver = await driver_connection(session)
+        statements: list[str] = []
+        with driver.query_logger(lambda record: statements.append(record.query)):
             again = await Identities().resolve(
                 session,
                 connection_id=connection,

@@ -1,5 +1,6 @@
 """All SQL of messaging, one class per concern. Imported by this room only."""
 
+from coachline.messaging.repository.arrivals import Arrival, ArrivalRepository
 from coachline.messaging.repository.connections import ConnectionRepository
 from coachline.messaging.repository.conversations import ConversationRepository
 from coachline.messaging.repository.inbox import InboxRepository
@@ -7,6 +8,8 @@ from coachline.messaging.repository.outbox import OutboxRepository
 from coachline.messaging.repository.transcripts import TranscriptRepository
 
 __all__ = [
+    "Arrival",
+    "ArrivalRepository",
     "ConnectionRepository",
     "ConversationRepository",
     "InboxRepository",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import delete, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 
 from coachline.foundation.database import SystemSession, TenantSession
 from coachline.foundation.ids import ConnectionId, TenantId
@@ -37,10 +38,28 @@ class ConnectionRepository:
         """Forget an address."""
         await session.execute(delete(ConnectionRoute).where(ConnectionRoute.id == connection_id))
 
-    async def add(self, session: TenantSession, row: ConnectionRow) -> None:
-        """Store a connection."""
-        session.add(row)
-        await session.flush()
+    async def add(
+        self,
+        session: TenantSession,
+        connection_id: ConnectionId,
+        *,
+        channel: str,
+        name: str,
+        sealed_config: bytes,
+    ) -> ConnectionRow | None:
+        """Store a connection; None when the tenant has one of that name."""
+        return await session.scalar(
+            insert(ConnectionRow)
+            .values(
+                tenant_id=session.tenant_id,
+                id=connection_id,
+                channel=channel,
+                name=name,
+                sealed_config=sealed_config,
+            )
+            .on_conflict_do_nothing(index_elements=["tenant_id", "name"])
+            .returning(ConnectionRow)
+        )
 
     async def find(
         self, session: TenantSession, connection_id: ConnectionId

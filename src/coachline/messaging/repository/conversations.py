@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select, text, union, update
+from sqlalchemy import and_, bindparam, func, select, text, union, update
 from sqlalchemy.dialects.postgresql import insert
 
-from coachline.foundation.database import SystemSession, TenantSession
+from coachline.foundation.database import SystemSession, TenantSession, driver_connection
 from coachline.foundation.ids import ConversationId, TenantId, new_id
 from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow
 
 # First half of the key pair of every advisory lock on a tenant's credit.
 _CREDIT_LOCK = 0x636F6163
-_SOON_SECONDS = 5
+SOON_SECONDS = 5
+
+# Built once: making a statement anew costs more than sending it.
+_LOCK = (
+    select(ConversationRow)
+    .where(ConversationRow.id == bindparam("id"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_COUNT_IN_ENGINE = f"""
+select count(*) from conversation
+where tenant_id = $1 and state = any($2::text[])
+  and (state = 'running' or due_at < clock_timestamp() + interval '{SOON_SECONDS} seconds')
+"""  # noqa: S608 (a number of ours)
+_LOCK_CREDIT = "select pg_advisory_xact_lock($1, hashtext($2))"
+_SHARE_CREDIT = "select pg_advisory_xact_lock_shared($1, hashtext($2))"
+_RING = """
+update conversation set state = 'rung', bell = $3, lease_until = null,
+  due_at = clock_timestamp() + $4::interval
+where tenant_id = $1 and id = $2
+"""
+_WAIT = """
+update conversation set state = 'waiting', bell = null, lease_until = null
+where tenant_id = $1 and id = $2
+"""
 
 
 class ConversationRepository:
@@ -24,14 +49,9 @@ class ConversationRepository:
         self, session: TenantSession, conversation_id: ConversationId
     ) -> ConversationRow | None:
         """The row, locked until the transaction ends."""
-        return await session.scalar(
-            select(ConversationRow)
-            .where(ConversationRow.id == conversation_id)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
+        return await session.scalar(_LOCK, {"id": conversation_id})
 
-    async def lock_or_add(
+    async def add(
         self,
         session: TenantSession,
         *,
@@ -39,51 +59,39 @@ class ConversationRepository:
         identity_id: UUID,
         learner_id: UUID,
         thread: str,
-    ) -> ConversationRow:
-        """The locked row of this learner in this thread, made on first contact."""
-        query = (
-            select(ConversationRow)
-            .where(
-                ConversationRow.connection_id == connection_id,
-                ConversationRow.identity_id == identity_id,
-                ConversationRow.thread == thread,
-            )
-            .with_for_update()
-        )
-        row = await session.scalar(query)
-        if row is None:
-            await session.execute(
-                insert(ConversationRow)
-                .values(
-                    tenant_id=session.tenant_id,
-                    id=new_id(),
-                    connection_id=connection_id,
-                    identity_id=identity_id,
-                    learner_id=learner_id,
-                    thread=thread,
-                )
-                .on_conflict_do_nothing()
-            )
-            row = (await session.scalars(query)).one()
-        return row
-
-    def begin_burst(self, row: ConversationRow, *, settle_seconds: float) -> None:
-        """Start the settle window of a burst."""
-        now = func.clock_timestamp()
-        row.burst_at = now
-        row.due_at = now + timedelta(seconds=settle_seconds)
-
-    def prolong_burst(
-        self, row: ConversationRow, *, settle_seconds: float, cap_seconds: float
     ) -> None:
-        """Push the due time by the settle window, never past the burst's cap."""
-        now = func.clock_timestamp()
-        begun = now if row.burst_at is None else row.burst_at
-        row.burst_at = begun
-        row.due_at = func.least(
-            begun + timedelta(seconds=max(cap_seconds, settle_seconds)),
-            now + timedelta(seconds=settle_seconds),
+        """Make the row of this learner in this thread, unless another transaction just did."""
+        await session.execute(
+            insert(ConversationRow)
+            .values(
+                tenant_id=session.tenant_id,
+                id=new_id(),
+                connection_id=connection_id,
+                identity_id=identity_id,
+                learner_id=learner_id,
+                thread=thread,
+            )
+            .on_conflict_do_nothing()
         )
+
+    async def ring(
+        self,
+        session: TenantSession,
+        conversation_id: ConversationId,
+        bell: UUID,
+        *,
+        after_seconds: float,
+    ) -> None:
+        """As :meth:`set_rung`, for a locked row that was not read."""
+        driver = await driver_connection(session)
+        await driver.execute(
+            _RING, session.tenant_id, conversation_id, bell, timedelta(seconds=after_seconds)
+        )
+
+    async def wait(self, session: TenantSession, conversation_id: ConversationId) -> None:
+        """Put a locked row that was not read in line for its tenant's credit."""
+        driver = await driver_connection(session)
+        await driver.execute(_WAIT, session.tenant_id, conversation_id)
 
     def set_rung(self, row: ConversationRow, bell: UUID, *, after_seconds: float) -> None:
         """Name the one bell that may claim the row, and when."""
@@ -118,30 +126,33 @@ class ConversationRepository:
 
     async def now(self, session: TenantSession) -> datetime:
         """The database's clock, read now: the one clock that all holders share."""
-        now: datetime = (await session.scalars(select(func.clock_timestamp()))).one()
+        driver = await driver_connection(session)
+        now: datetime = await driver.fetchval("select clock_timestamp()")
         return now
 
     async def lock_credit(self, session: TenantSession) -> None:
-        """Let no other transaction of this tenant admit or claim until this one ends."""
-        await session.execute(
-            text("select pg_advisory_xact_lock(:kind, hashtext(:tenant))"),
-            {"kind": _CREDIT_LOCK, "tenant": str(session.tenant_id)},
-        )
+        """Let no other transaction of this tenant admit, claim or join the line until this ends."""
+        driver = await driver_connection(session)
+        await driver.execute(_LOCK_CREDIT, _CREDIT_LOCK, str(session.tenant_id))
 
-    async def count_in_engine(self, session: TenantSession, *states: str) -> int:
+    async def share_credit(self, session: TenantSession) -> None:
+        """Let no other transaction of this tenant admit or claim until this one ends.
+
+        Many may join the line at once; only who admits from it must be alone.
+        """
+        driver = await driver_connection(session)
+        await driver.execute(_SHARE_CREDIT, _CREDIT_LOCK, str(session.tenant_id))
+
+    async def count_in_engine(
+        self, session: TenantSession, states: Sequence[str] = ("rung", "running")
+    ) -> int:
         """How many conversations hold credit: running, or rung and due within seconds.
 
         One that waits minutes for a retry holds none, or a dead receiver would stop a tenant.
         """
-        soon = func.clock_timestamp() + timedelta(seconds=_SOON_SECONDS)
-        return (
-            await session.scalars(
-                select(func.count()).where(
-                    ConversationRow.state.in_(states or ("rung", "running")),
-                    or_(ConversationRow.state == "running", ConversationRow.due_at < soon),
-                )
-            )
-        ).one()
+        driver = await driver_connection(session)
+        count: int = await driver.fetchval(_COUNT_IN_ENGINE, session.tenant_id, list(states))
+        return count
 
     async def lock_waiting(self, session: TenantSession, limit: int) -> list[ConversationRow]:
         """The longest waiting conversations that nobody else is looking at."""

@@ -7,38 +7,30 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, func, select, update
 
 from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ConversationId, EventId, TurnId
 from coachline.messaging.tables import EventRow, TurnRow
 
+# Built once: making a statement anew costs more than sending it.
+_NEW = (
+    select(EventRow)
+    .where(EventRow.conversation_id == bindparam("conversation_id"), EventRow.state == "new")
+    .order_by(EventRow.seq)
+    .limit(bindparam("most"))
+)
+
 
 class InboxRepository:
     """Reads and writes events and the turns that answer them."""
-
-    async def add_event(self, session: TenantSession, values: dict[str, Any]) -> bool:
-        """Store an event; False when this connection has stored it before."""
-        stored = await session.scalar(
-            insert(EventRow)
-            .values(tenant_id=session.tenant_id, **values)
-            .on_conflict_do_nothing(index_elements=["tenant_id", "connection_id", "external_id"])
-            .returning(EventRow.id)
-        )
-        return stored is not None
 
     async def list_new(
         self, session: TenantSession, conversation_id: ConversationId, limit: int
     ) -> list[EventRow]:
         """The oldest events without an outcome."""
         return list(
-            await session.scalars(
-                select(EventRow)
-                .where(EventRow.conversation_id == conversation_id, EventRow.state == "new")
-                .order_by(EventRow.seq)
-                .limit(limit)
-            )
+            await session.scalars(_NEW, {"conversation_id": conversation_id, "most": limit})
         )
 
     async def has_new(self, session: TenantSession, conversation_id: ConversationId) -> bool:

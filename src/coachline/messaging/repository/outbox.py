@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ConversationId, ReplyId
@@ -14,6 +14,14 @@ from coachline.messaging.tables import ReplyRow
 from coachline.messaging.turns import SendOutcome
 
 _UNSETTLED = ("pending", "sending")
+# Built once: making a statement anew costs more than sending it.
+_HEAD = (
+    select(ReplyRow)
+    .where(ReplyRow.conversation_id == bindparam("conversation_id"), ReplyRow.state.in_(_UNSETTLED))
+    .order_by(ReplyRow.seq)
+    .limit(1)
+    .execution_options(populate_existing=True)
+)
 
 
 class OutboxRepository:
@@ -27,13 +35,7 @@ class OutboxRepository:
         self, session: TenantSession, conversation_id: ConversationId
     ) -> ReplyRow | None:
         """The oldest reply whose outcome is not decided."""
-        return await session.scalar(
-            select(ReplyRow)
-            .where(ReplyRow.conversation_id == conversation_id, ReplyRow.state.in_(_UNSETTLED))
-            .order_by(ReplyRow.seq)
-            .limit(1)
-            .execution_options(populate_existing=True)
-        )
+        return await session.scalar(_HEAD, {"conversation_id": conversation_id})
 
     async def mark_sending(self, session: TenantSession, reply_id: ReplyId) -> int | None:
         """Begin an attempt; its number, or None when the reply is settled meanwhile."""

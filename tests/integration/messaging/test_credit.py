@@ -1,0 +1,135 @@
+"""A tenant's credit: nobody waits for ever, and nobody waits for each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from sqlalchemy import text
+
+from channel_kit import ChannelUnavailable
+from coachline.foundation.ids import ConversationId, TenantId
+from coachline.messaging import LiveConnection, QueueRules
+from conftest import MakeDesk
+from fixtures.desk import Desk
+from fixtures.scripted_channel import event
+from fixtures.waiting import until
+
+Pair = tuple[TenantId, TenantId]
+Pause = Callable[[], Awaitable[None]]
+WAITING_FOR_CREDIT = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
+
+
+async def state_of(desk: Desk, live: LiveConnection, sender: str) -> str:
+    async with desk.database.tenant(live.tenant_id) as session:
+        return str(
+            await session.scalar(
+                text("select state from conversation where connection_id = :c and thread = :s"),
+                {"c": live.id, "s": sender},
+            )
+        )
+
+
+def pause_after_store(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, pause: Pause, *, of: str
+) -> None:
+    """Have the delivery of one event stop while its conversation is locked."""
+    arrivals = desk.intake._arrivals
+    store = arrivals.store
+
+    async def store_and_pause(*args: object, **kwargs: object) -> object:
+        found = await store(*args, **kwargs)  # type: ignore[arg-type]  # passed on as it came
+        if args[1].external_id == of:  # type: ignore[attr-defined]  # an event
+            await pause()
+        return found
+
+    monkeypatch.setattr(arrivals, "store", store_and_pause)
+
+
+async def test_one_who_writes_again_while_credit_is_released_is_not_forgotten(
+    make_desk: MakeDesk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(QueueRules(max_turns=1))
+    live = await desk.connect(tenants[0])
+    await desk.receive(live, "hello", sender="ann")
+    lease = await desk.claim(live)
+    assert await desk.ledger.begin(lease)
+    await desk.receive(live, "hello", sender="bob")
+    assert await state_of(desk, live, "bob") == "waiting"
+
+    async def release() -> None:
+        await desk.run_sql(live, "update inbox_event set state = 'recorded' where seq = 1")
+        await desk.queue.release(lease)
+
+    pause_after_store(desk, monkeypatch, release, of="again")
+    await desk.intake.accept(live, [event("again", "bob", "are you there?")])
+    assert await state_of(desk, live, "bob") == "rung"
+
+
+async def test_a_delivery_for_two_and_a_release_never_wait_for_each_other(
+    make_desk: MakeDesk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(QueueRules(max_turns=1))
+    live = await desk.connect(tenants[0])
+    await desk.receive(live, "hello", sender="bob")
+    lease = await desk.claim(live)
+    releasing: list[asyncio.Task[None]] = []
+
+    async def has_met() -> bool:
+        async with desk.database.system() as session:
+            is_waiting = bool((await session.execute(text(WAITING_FOR_CREDIT))).scalar_one())
+        return is_waiting or releasing[0].done()
+
+    async def begin_release() -> None:
+        releasing.append(asyncio.create_task(desk.queue.release(lease)))
+        await until(has_met)
+
+    arrivals = desk.intake._arrivals
+    store = arrivals.store
+
+    async def release_before_bob(*args: object, **kwargs: object) -> object:
+        if args[1].external_id == "b" and not releasing:  # type: ignore[attr-defined]  # an event
+            await begin_release()
+        return await store(*args, **kwargs)  # type: ignore[arg-type]  # passed on as it came
+
+    monkeypatch.setattr(arrivals, "store", release_before_bob)
+    accepted = await desk.intake.accept(live, [event("a", "ann", "hi"), event("b", "bob", "hi")])
+    await releasing[0]
+    assert len(accepted.events) == 2
+    assert {await state_of(desk, live, name) for name in ("ann", "bob")} == {"rung", "waiting"}
+
+
+async def test_a_retry_far_away_holds_no_credit_though_its_learner_writes_on(
+    make_desk: MakeDesk, tenants: Pair
+) -> None:
+    desk = make_desk(QueueRules(max_turns=1))
+    live = await desk.connect(tenants[0])
+    await desk.receive(live, "hello", sender="ann")
+    turn = await desk.answer(live, "answer")
+    desk.platform.faults = [ChannelUnavailable("refused")]
+    assert not await desk.delivery.settle(turn.lease)
+    await desk.run_sql(live, "update outbox_reply set not_before = now() + interval '5 min'")
+    await desk.queue.release(turn.lease)
+    await desk.receive(live, "and?", "well?", sender="ann")
+    await desk.receive(live, "hello", sender="bob")
+    assert await state_of(desk, live, "bob") == "rung"
+
+
+async def test_two_events_of_one_learner_in_one_delivery_ring_once(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0])
+    await desk.intake.accept(live, [event("1", "ann", "one"), event("2", "ann", "two")])
+    async with desk.database.system() as session:
+        bells = await session.execute(
+            text(
+                "select count(*) from pgqueuer where status = 'queued' and "
+                "convert_from(payload, 'utf8')::jsonb ->> 'tenant_id' = :t"
+            ),
+            {"t": str(live.tenant_id)},
+        )
+    assert bells.scalar_one() == 1
+    turn = await desk.begin(live)
+    assert [found.text for found in turn.events] == ["one", "two"]
+    assert turn.lease.conversation_id == ConversationId((await desk.row(live))["id"])  # type: ignore[arg-type]  # a UUID column
