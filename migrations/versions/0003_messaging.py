@@ -109,6 +109,9 @@ def _conversations() -> None:
         "create index conversation_in_engine on conversation (tenant_id, state, due_at) "
         "where state <> 'idle'"
     )
+    op.execute(
+        "create index conversation_connection on conversation (tenant_id, connection_id, id)"
+    )
     op.execute("create index conversation_learner on conversation (tenant_id, learner_id, id)")
     protect("conversation", app=("select", "insert", "update"))
 

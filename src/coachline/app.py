@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI, Response
 from coachline import __version__
 from coachline.bootstrap import Services
 from coachline.conversation.routes import ConversationRoutes
+from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.errors import Conflict
 from coachline.foundation.http import Guard, install
 from coachline.foundation.settings import Settings
@@ -81,8 +82,13 @@ def _operations(services: Services) -> APIRouter:
 
     async def ready() -> dict[str, str]:
         """Answer 200 while messages can be accepted, else 503."""
-        async with asyncio.timeout(_READY_SECONDS):
-            await services.database.ping()
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                await services.database.ping()
+        except TimeoutError:
+            raise DatabaseUnavailable(
+                "PostgreSQL does not answer; try again shortly.", retry_after_seconds=2
+            ) from None
         return {"status": "ready"}
 
     async def metrics() -> Response:

@@ -24,7 +24,7 @@ from coachline.foundation.errors import SettingsInvalid
 from coachline.foundation.metrics import Metrics
 from coachline.foundation.outgoing import Outgoing, open_outgoing
 from coachline.foundation.redis import open_redis
-from coachline.foundation.seal import parse_master_keys
+from coachline.foundation.seal import Seal, parse_master_keys
 from coachline.foundation.settings import PREFIX, Settings
 from coachline.inference import (
     CircuitBreaker,
@@ -206,7 +206,7 @@ class _Wiring:
 
     @cached_property
     def _learners(self) -> Learners:
-        return Learners(self._database)
+        return Learners(self._database, self._audit)
 
     @cached_property
     def _http(self) -> Outgoing:
@@ -220,10 +220,17 @@ class _Wiring:
 
     @cached_property
     def _connections(self) -> Connections:
-        seal = parse_master_keys(_need(self._settings.master_keys, "master_keys"))
         return Connections(
-            self._database, self._registry, seal, self._audit, self._clock, self._http
+            self._database, self._registry, self._seal, self._audit, self._clock, self._http
         )
+
+    @cached_property
+    def _seal(self) -> Seal:
+        keys = _need(self._settings.master_keys, "master_keys")
+        try:
+            return parse_master_keys(keys)
+        except SettingsInvalid as error:
+            raise SettingsInvalid(f"{PREFIX}MASTER_KEYS is wrong. {error.message}") from None
 
     @cached_property
     def _queue(self) -> Queue:

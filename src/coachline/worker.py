@@ -15,10 +15,15 @@ from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import ConversationId, DocumentId, TenantId
 from coachline.foundation.job_runner import JobRunner
 from coachline.foundation.settings import Settings
+from coachline.foundation.tasks import finish
 from coachline.knowledge import INGEST_JOB, REBUILD_JOB
 from coachline.messaging import CONVERSATION_JOB, Lease, Turn, TurnTrace
 
-_DATABASE_RETRY_SECONDS = 2.0
+_LEASE_RETRY_SECONDS = 1.0
+_ABANDON_SECONDS = 3.0
+_ABANDON_PAUSE_SECONDS = 0.2
+# Documents, rebuilds and summaries take long; the other places are for conversations.
+_LONG_JOBS_AT_ONCE = 8
 
 log = structlog.get_logger()
 
@@ -33,18 +38,16 @@ class Worker:
         """Look at one conversation: settle its outbox, answer one burst, settle again.
 
         Raises:
-            RetryLater: somebody else holds it, or the database is away.
+            RetryLater: somebody else holds it, or it was lost while we did.
+            DatabaseUnavailable: PostgreSQL is away; the same bell may be tried again.
         """
-        try:
-            lease = await self._services.queue.claim(
-                TenantId(UUID(payload["tenant_id"])),
-                ConversationId(UUID(payload["conversation_id"])),
-                UUID(payload["bell"]),
-            )
-            if lease is not None:
-                await self._hold(lease)
-        except DatabaseUnavailable:
-            raise RetryLater(_DATABASE_RETRY_SECONDS) from None
+        lease = await self._services.queue.claim(
+            TenantId(UUID(payload["tenant_id"])),
+            ConversationId(UUID(payload["conversation_id"])),
+            UUID(payload["bell"]),
+        )
+        if lease is not None:
+            await self._hold(lease)
 
     async def _hold(self, lease: Lease) -> None:
         metrics = self._services.metrics
@@ -57,9 +60,11 @@ class Worker:
             except LeaseLost:
                 metrics.leases_lost.inc()
                 log.warning("lease.lost", epoch=lease.epoch)
-                return
+                # To another process, which then has another bell; or to an outage: then this bell
+                # is still the one that may claim.
+                raise RetryLater(_LEASE_RETRY_SECONDS) from None
             except asyncio.CancelledError:
-                await asyncio.shield(self._services.queue.release(lease))
+                await finish(self._services.queue.release(lease))
                 raise
             except DatabaseUnavailable:
                 raise
@@ -90,10 +95,8 @@ class Worker:
             await services.orchestrator.answer(turn)
         except LeaseLost:
             raise
-        except asyncio.CancelledError:
-            await asyncio.shield(services.ledger.abandon(turn))
-            raise
-        except DatabaseUnavailable:
+        except (asyncio.CancelledError, DatabaseUnavailable):
+            await finish(self._abandon(turn))
             raise
         except Exception as error:
             # Whatever it was, these events must not take the worker or other conversations along.
@@ -107,6 +110,20 @@ class Worker:
             await services.ledger.fail(turn, type(error).__name__)
             return False
         return True
+
+    async def _abandon(self, turn: Turn) -> None:
+        """Take back the try of a turn that ended through no fault of its events.
+
+        Where the database stays away the try counts: nobody could tell it from a crash.
+        """
+        until = self._services.clock.monotonic() + _ABANDON_SECONDS
+        while True:
+            try:
+                return await self._services.ledger.abandon(turn)
+            except DatabaseUnavailable:
+                if self._services.clock.monotonic() >= until:
+                    return None
+                await asyncio.sleep(_ABANDON_PAUSE_SECONDS)
 
     async def on_document(self, payload: Payload) -> None:
         """Cut, embed and index one document."""
@@ -140,9 +157,9 @@ def build_runner(services: Services, settings: Settings, worker_url: str) -> Job
     )
     worker = Worker(services)
     runner.on(CONVERSATION_JOB, worker.on_bell)
-    runner.on(INGEST_JOB, worker.on_document)
-    runner.on(REBUILD_JOB, worker.on_rebuild)
-    runner.on(SUMMARISE_JOB, worker.on_summary)
+    runner.on(INGEST_JOB, worker.on_document, at_once=_LONG_JOBS_AT_ONCE)
+    runner.on(REBUILD_JOB, worker.on_rebuild, at_once=1)
+    runner.on(SUMMARISE_JOB, worker.on_summary, at_once=_LONG_JOBS_AT_ONCE)
     runner.every("sweep", f"* * * * * */{int(settings.sweep_seconds)}", services.queue.sweep)
     runner.every("sweep_documents", "*/5 * * * *", worker.sweep_documents)
     return runner

@@ -7,7 +7,6 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -78,7 +77,7 @@ async def fail_at_the_api(gateway: Gateway, day: Day) -> None:
     canary, key = day.canary, day.to.api_key
     config = {"secrets": [day.to.secret, canary], "callback_url": f"http://u:{canary}@x/"}
     calls: list[tuple[str, str, object, str]] = [
-        ("POST", "/api/v1/documents", {"source": canary, "text": 7, canary: 1}, key),
+        ("POST", "/api/v1/documents", {"source": canary, "text": 7, "x": canary}, key),
         ("POST", "/api/v1/documents", {"source": "x", "text": f"\x00{canary}"}, key),
         ("POST", "/api/v1/connections", {"channel": "webhook", "name": "w", "config": config}, key),
         ("POST", "/api/v1/keys", {"name": canary * 20, "scopes": [canary]}, key),
@@ -122,9 +121,10 @@ async def live_through(
     for number in range(16):
         await write(gateway, day, number)
         await write(gateway, day, number)
-    await write(gateway, day, 20, type="edit", reply_to="m1")
-    await write(gateway, day, 21, type="delete", reply_to="m1", text=None)
-    await write(gateway, day, 22, type="sticker")
+    quiet: dict[str, object] = {"sender": {"id": "quiet"}, "reply_to": "m1"}
+    await write(gateway, day, 20, type="edit", **quiet)
+    await write(gateway, day, 21, type="delete", text=None, **quiet)
+    await write(gateway, day, 22, type="sticker", **quiet)
     for number in range(30, 40):
         await write(gateway, day, number, sender={"id": "many"}, thread=f"t{number}")
     await fail_at_the_door(gateway, day)
@@ -171,7 +171,6 @@ async def test_a_day_of_failures_shows_no_secret_and_leaves_no_event_unexplained
     receiver: CallbackReceiver,
     ollama: ScriptedOllama,
     database: Database,
-    tmp_path: Path,
 ) -> None:
     often = {
         "COACHLINE_LOG_LEVEL": "debug",
@@ -196,7 +195,7 @@ async def test_a_day_of_failures_shows_no_secret_and_leaves_no_event_unexplained
     await assert_explained(gateway, day, found)
 
     assert await worker.stop() == 0
-    logs = {path.name: path.read_text(errors="replace") for path in tmp_path.glob("*.log")}
+    logs = {each.log.name: each.log.read_text(errors="replace") for each in gateway.running}
     assert len(logs) == 2
     assert all("\n" in log for log in logs.values())
     for name, secret in secrets_of(gateway, day).items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -38,9 +38,9 @@ class Party:
 
 
 @pytest.fixture(scope="module")
-async def parties(house: House) -> AsyncIterator[tuple[Party, Party]]:
+async def parties(house: House) -> tuple[Party, Party]:
     """Two tenants."""
-    yield await settle(house, "left"), await settle(house, "right")
+    return await settle(house, "left"), await settle(house, "right")
 
 
 async def settle(house: House, word: str) -> Party:

@@ -25,7 +25,9 @@ GROWTH_LIMIT = 20 * 2**20
 
 
 @asynccontextmanager
-async def opened(gateway: Gateway) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def opened(
+    gateway: Gateway,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A plain connection to the server."""
     host, port = gateway.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -73,9 +75,7 @@ async def pour(gateway: Gateway, to: Connected, *, key: str = "") -> tuple[int, 
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see memory")
-async def test_no_body_makes_the_server_grow(
-    gateway: Gateway, receiver: CallbackReceiver
-) -> None:
+async def test_no_body_makes_the_server_grow(gateway: Gateway, receiver: CallbackReceiver) -> None:
     server = await gateway.serve()
     to = await gateway.connect("large", receiver)
     assert (await gateway.post(to, "warm", "x" * 60_000))[0] == 200

@@ -9,7 +9,7 @@ import pytest
 from coachline.conversation import Orchestrator
 from coachline.messaging import Turn
 from fixtures.gateway import Connected, Gateway
-from fixtures.house import Ground, House, open_house
+from fixtures.house import Ground, open_house
 from fixtures.waiting import until
 from lab.callback_receiver import CallbackReceiver
 from lab.scripted_ollama import Fault, ScriptedOllama

@@ -8,14 +8,15 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from coachline.foundation.seal import SealBroken
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
+from coachline.foundation.seal import SealBroken
 from coachline.local.binaries import find_postgres
 from conftest import Servers
 from fixtures.gateway import Connected
@@ -55,17 +56,17 @@ def spellings(secret: str) -> set[bytes]:
 
 
 async def test_a_dump_of_the_database_holds_no_secret_in_clear(
-    servers: Servers, ground: Ground, house: House
+    servers: Servers, ground: Ground
 ) -> None:
-    pair = [await house.connect("left"), await house.connect("right")]
     marker = f"marker{new_id().hex}"
-    await house.post(pair[0], marker, "Hello")
-    await house.wait_answered(pair[0], 1)
+    async with open_house(ground) as house:
+        pair = [await house.connect("left"), await house.connect("right")]
+        await house.post(pair[0], marker, "Hello")
+        await house.wait_answered(pair[0], 1)
+        secrets = [house.environment["COACHLINE_MASTER_KEYS"]]
     found = await dump(servers, ground)
     assert marker.encode() in found
     assert pair[0].tenant_id.encode() in found
-    assert house.services.settings.master_keys is not None
-    secrets = [house.services.settings.master_keys.get_secret_value()]
     for each in pair:
         secrets += [each.secret, each.api_key]
     for secret in secrets:
@@ -103,7 +104,7 @@ async def test_a_secret_moved_to_another_tenant_or_row_does_not_open(
         assert expected[0] == 404
         for row in (thief, other):
             for secret in (thief.secret, victim.secret, other.secret):
-                await until(lambda row=row: is_forgotten(house, row))
+                await until(partial(is_forgotten, house, row))
                 assert await answer_of(house, row, secret) == expected
             with pytest.raises(SealBroken):
                 await house.services.connections.live(

@@ -125,9 +125,7 @@ async def test_every_address_that_is_not_open_is_the_same_404(
 async def test_only_post_delivers(
     quiet: House, pair: tuple[Connected, Connected], method: str
 ) -> None:
-    status, found = await post(
-        quiet, pair[0].inbound_url, signed(pair[0].secret), method=method
-    )
+    status, found = await post(quiet, pair[0].inbound_url, signed(pair[0].secret), method=method)
     assert (status, found["code"]) == (405, "method_not_allowed")
 
 
@@ -190,12 +188,10 @@ async def test_a_guesser_is_stopped_while_platforms_are_never_limited(ground: Gr
         client_at("127.0.0.3") as guesser,
     ):
         attacked, other = await house.connect("attacked"), await house.connect("other")
-        refused = []
+        refused: list[int] = []
         for _ in range(FEW + 2):
             headers = {**signed(generate_secret()), "X-Forwarded-For": f"10.0.0.{len(refused)}"}
-            async with guesser.post(
-                attacked.inbound_url, data=BODY, headers=headers
-            ) as answer:
+            async with guesser.post(attacked.inbound_url, data=BODY, headers=headers) as answer:
                 refused.append(answer.status)
                 assert answer.status != 429 or int(answer.headers["Retry-After"]) > 0
         assert refused == [401] * FEW + [429] * 2
@@ -220,7 +216,10 @@ async def test_a_guesser_of_api_keys_is_stopped_by_its_address_alone(ground: Gro
         own = await house.connect("own")
         statuses = []
         for number in range(FEW + 1):
-            headers = {"Authorization": f"Bearer cl_{number}", "X-Forwarded-For": f"10.0.0.{number}"}
+            headers = {
+                "Authorization": f"Bearer cl_{number}",
+                "X-Forwarded-For": f"10.0.0.{number}",
+            }
             async with guesser.get(f"{house.url}/api/v1/tenant", headers=headers) as answer:
                 statuses.append(answer.status)
         assert statuses == [401] * FEW + [429]

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from channel_kit.scaffold import write_skeleton
 from coachline.cli.support import WRONG_USE, emit, fail
-from coachline.messaging import Registry
 
 app = typer.Typer(no_args_is_help=True, help="List channels, start a new one.")
 
@@ -19,6 +17,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 @app.command(name="list")
 def list_all(as_json: AsJson = False) -> None:
     """List the installed channels."""
+    from coachline.messaging import Registry
+
     registry = Registry.installed()
     emit(
         [
@@ -36,6 +36,8 @@ def new(
     as_json: AsJson = False,
 ) -> None:
     """Write a working channel package that passes the conformance suite."""
+    from channel_kit.scaffold import write_skeleton
+
     try:
         made = write_skeleton(name, folder)
     except (ValueError, FileExistsError) as error:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import typer
 
-from channel_kit.signing import generate_secret
 from coachline.cli.support import emit, open_services, run
 from coachline.foundation.ids import ConnectionId
 
@@ -27,6 +26,8 @@ def webhook(
     as_json: AsJson = False,
 ) -> None:
     """Connect a plain webhook; its signing secret is shown this once."""
+
+    from channel_kit.signing import generate_secret
 
     async def work() -> None:
         async with open_services() as services:

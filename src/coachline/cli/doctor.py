@@ -35,13 +35,16 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] 
 def _origin(given: Settings, settings: Settings, field: str) -> str:
     if getattr(given, field) is not None:
         return "external"
-    return "embedded" if getattr(settings, field) is not None else "not running"
+    # A running `up` has completed the settings; vectors in its own process have no address.
+    return "not running" if settings is given else "embedded"
 
 
 async def _examine(
     part: str, check: Callable[[Settings], Awaitable[str]], origin: str, settings: Settings
 ) -> dict[str, str]:
     try:
+        if origin == "not running":
+            raise SettingsInvalid("no URL")
         async with asyncio.timeout(_CHECK_SECONDS):
             details, state = await check(settings), "ok"
     except SettingsInvalid:

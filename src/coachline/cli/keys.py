@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from coachline.cli.support import emit, open_services, run
 from coachline.foundation.ids import KeyId
-from coachline.tenancy import ApiKey
+
+if TYPE_CHECKING:
+    from coachline.tenancy import ApiKey
 
 app = typer.Typer(no_args_is_help=True, help="Create, list, revoke API keys.")
 
-TenantName = Annotated[str, typer.Option("--tenant", help="The tenant's name.")]
+TenantName = Annotated[str, typer.Option("--tenant", "-t", help="The tenant's name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 _PAGE = 200

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
-import aiohttp
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -20,14 +19,14 @@ from coachline.cli.support import emit, fail, open_services, run
 from coachline.foundation.errors import CoachlineError, InvalidInput, NotFound, Unavailable
 from coachline.foundation.ids import DocumentId, TenantId
 from coachline.foundation.settings import Settings
-from coachline.knowledge import MEDIA_TYPES, Document, read_bytes
 
 if TYPE_CHECKING:
     from coachline.bootstrap import Services
+    from coachline.knowledge import Document
 
 app = typer.Typer(no_args_is_help=True, help="Add, list, remove, search documents.")
 
-TenantName = Annotated[str, typer.Option("--tenant", help="The tenant's name.")]
+TenantName = Annotated[str, typer.Option("--tenant", "-t", help="The tenant's name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 WaitSeconds = Annotated[
     float, typer.Option("--wait", min=0, help="Seconds to wait for the worker; 0: not at all.")
@@ -129,7 +128,9 @@ def search(
 
 @app.command()
 def rebuild(
-    tenant: Annotated[str | None, typer.Option(help="The tenant's name; all by default.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", "-t", help="The tenant's name; all by default.")
+    ] = None,
     wait: WaitSeconds = 300,
     as_json: AsJson = False,
 ) -> None:
@@ -155,6 +156,8 @@ def rebuild(
 
 
 def _find_files(path: Path) -> Sequence[_File]:
+    from coachline.knowledge import MEDIA_TYPES
+
     if path.is_file():
         return [_File(path, path.name)]
     found = sorted(
@@ -169,6 +172,8 @@ async def _save_all(
     services: Services, tenant_id: TenantId, files: Sequence[_File], progress: Progress
 ) -> tuple[list[DocumentId], list[str]]:
     """Store every file that is text; ids of the documents, and what was wrong with the others."""
+    from coachline.knowledge import MEDIA_TYPES, read_bytes
+
     saved: list[DocumentId] = []
     refused: list[str] = []
     for file in progress.track(files, description="reading "):
@@ -246,6 +251,8 @@ async def _short_lived_key(services: Services, tenant_id: TenantId) -> AsyncIter
 
 async def _ask_server(settings: Settings, key: str, wanted: Mapping[str, object]) -> dict[str, Any]:
     """The vectors are the server's alone, so the server is asked: it finds what learners get."""
+    import aiohttp
+
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 # nosec B104 - read, not bound
     host = f"[{host}]" if ":" in host else host
     url = f"http://{host}:{settings.port}/api/v1/knowledge/search"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
@@ -11,7 +11,9 @@ from rich.console import Console
 from coachline.cli.support import emit, open_services, run
 from coachline.foundation.errors import NotFound
 from coachline.foundation.ids import EventId, TenantId
-from coachline.messaging import EventNotFound, Explanation
+
+if TYPE_CHECKING:
+    from coachline.messaging import Explanation
 
 
 def why(
@@ -24,6 +26,8 @@ def why(
     """Print every checkpoint that an inbound event has passed."""
 
     async def work() -> None:
+        from coachline.messaging import EventNotFound
+
         async with open_services() as services:
             if tenant is None:
                 candidates = [found.id for found in await services.tenants.list()]

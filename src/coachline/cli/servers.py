@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from coachline import __version__
-from coachline.cli.support import WRONG_USE, complete, fail, with_values
+from coachline.cli.support import WRONG_USE, complete, fail, told, with_values
 from coachline.foundation.errors import CoachlineError, SettingsInvalid
 from coachline.foundation.settings import Settings, load_settings
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from coachline.app import HttpServer
     from coachline.bootstrap import Services
     from coachline.foundation.job_runner import JobRunner
-    from coachline.knowledge import VectorStore
+    from coachline.knowledge import ChromaFolder, VectorStore
     from coachline.local import Home
     from coachline.local.routes import DemoRoutes
 
@@ -52,10 +52,20 @@ def up(
     workers: Annotated[
         int, typer.Option(min=0, max=64, help="Worker processes beside this one; 0: work here.")
     ] = 0,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="Instead of COACHLINE_PORT; 0: a free one."),
+    ] = None,
 ) -> None:
     """Start everything here: servers, HTTP, worker, and a demo to talk to."""
+
+    def start(settings: Settings) -> Awaitable[None]:
+        if port is not None:
+            settings = with_values(settings, {"port": str(port)})
+        return _up(settings, with_demo=demo, workers=workers)
+
     # On a terminal the lines of this command are for a person; what is wrong still shows.
-    _run(lambda settings: _up(settings, with_demo=demo, workers=workers), is_quiet=True)
+    _run(start, is_quiet=True)
 
 
 def _run(command: Callable[[Settings], Awaitable[None]], *, is_quiet: bool = False) -> None:
@@ -164,21 +174,31 @@ async def _embedded(
     supervisor = Supervisor(home, settings, report)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(supervisor.stop)
+        opening: asyncio.Task[ChromaFolder] | None = None
+        if settings.chroma_url is None and not shares_vectors:
+            # Begun first: importing chromadb takes a second in which the servers start.
+            opening = asyncio.create_task(ChromaFolder.open(home.chroma))
+            stack.push_async_callback(_close_opened, opening)
         values = await supervisor.start()
         vectors = None
-        if shares_vectors and settings.chroma_url is None:
-            values |= await supervisor.start_chroma()
-        elif settings.chroma_url is None:
-            vectors = await ChromaFolder.open(home.chroma)
-            stack.push_async_callback(vectors.close)
+        if opening is not None:
+            vectors = await opening
             report("ChromaDB", "embedded, in this process")
+        elif settings.chroma_url is None:
+            values |= await supervisor.start_chroma()
         settings = with_values(settings, values)
         if settings.owner_database_url is not None:
             await run_migrations(settings.owner_database_url.get_secret_value())
             report("Schema", "up to date")
         stack.callback(home.clear_runtime)
-        home.write_runtime(values | {"port": str(settings.port), "host": settings.host})
+        home.write_runtime(told(settings))
         yield settings, vectors
+
+
+async def _close_opened(opening: asyncio.Task[ChromaFolder]) -> None:
+    await asyncio.wait([opening])
+    if not opening.cancelled() and opening.exception() is None:
+        await opening.result().close()
 
 
 @asynccontextmanager
@@ -258,13 +278,20 @@ async def _together(
     stop: Callable[[], None],
     settings: Settings,
 ) -> None:
-    """Serve and work until both end; when one fails, the other is stopped."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(server.run(announce))]
-        if runner is not None:
-            tasks.append(group.create_task(runner.run(drain_seconds=settings.drain_seconds)))
+    """Serve and work until both end; when one ends or fails, the other is stopped and drained."""
+    tasks = [asyncio.create_task(server.run(announce))]
+    if runner is not None:
+        tasks.append(asyncio.create_task(runner.run(drain_seconds=settings.drain_seconds)))
+    try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         stop()
+        await asyncio.wait(tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in tasks:
+        task.result()
 
 
 async def _until_told(running: Awaitable[None], *stops: Callable[[], None]) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from coachline.bootstrap import Services
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
+_UNBOUNDED = 100_000
 _SECRET_FIELDS = frozenset(
     {"database_url", "worker_database_url", "owner_database_url", "redis_url", "master_keys"}
 )
@@ -31,10 +32,26 @@ def complete(settings: Settings) -> Settings:
     """Fill what is unset with what a running ``coachline up`` offers on this data folder."""
     from coachline.local import Home
 
-    if settings.database_url is not None or not settings.home.exists():
+    if not settings.home.exists():
         return settings
     offered = Home(settings.home).read_runtime() or {}
+    given = settings.database_url
+    is_another = given is not None and given.get_secret_value() != offered.get("database_url")
+    if not offered or is_another:
+        return settings
     return with_values(settings, {n: v for n, v in offered.items() if not _is_set(settings, n)})
+
+
+def told(settings: Settings) -> dict[str, str]:
+    """What :func:`complete` offers to other processes: every value that somebody chose."""
+    chosen = {name: getattr(settings, name) for name in settings.model_fields_set - {"home"}}
+    return {name: _as_text(value) for name, value in chosen.items() if value is not None}
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _is_set(settings: Settings, name: str) -> bool:
@@ -61,7 +78,14 @@ async def open_services() -> AsyncIterator[Services]:
     # Imported here: a command that only prints its help should not load the whole gateway.
     from coachline import bootstrap
 
-    async with bootstrap.open_services(complete(load_settings())) as services:
+    settings = complete(load_settings())
+    if settings.database_url is None:
+        raise SettingsInvalid(
+            f"No `coachline up` runs on {settings.home}. Start it in another terminal, or set "
+            "COACHLINE_DATABASE_URL and the other addresses of your own servers "
+            "(docs/how-to/real-servers.md)."
+        )
+    async with bootstrap.open_services(settings) as services:
         yield services
 
 
@@ -105,20 +129,36 @@ def emit(data: Mapping[str, Any] | Sequence[Mapping[str, Any]], as_json: bool) -
         return
     console = Console(highlight=False, soft_wrap=True)
     if isinstance(data, Mapping):
-        width = max((len(name) for name in data), default=0)
-        for name, value in data.items():
-            console.print(f"[dim]{name:<{width}}[/]  {_show(value)}", markup=True)
-        return
-    rows = list(data)
-    if not rows:
+        _print_fields(console, data)
+    elif not data:
         console.print("[dim]none[/]")
-        return
+    else:
+        _print_rows(console, data)
+
+
+def _print_fields(console: Console, data: Mapping[str, Any]) -> None:
+    width = max((len(name) for name in data), default=0)
+    for name, value in data.items():
+        console.print(f"[dim]{name:<{width}}[/]  {_show(value)}", markup=True)
+
+
+def _print_rows(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A table; what is too wide for the terminal is told field by field, so that ids stay whole."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in rows[0]:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=True)
     for row in rows:
         table.add_row(*(_show(value) for value in row.values()))
-    console.print(table)
+    # With a height as well: rich takes a dumb terminal for one of 80 columns otherwise.
+    wide = Console(width=_UNBOUNDED, height=25, highlight=False)
+    wide.width = wide.measure(table).maximum
+    if console.is_terminal and wide.width > console.width:
+        for number, row in enumerate(rows):
+            if number:
+                console.print()
+            _print_fields(console, row)
+    else:
+        wide.print(table)
 
 
 def _show(value: object) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from coachline.cli.support import emit, open_services, run
-from coachline.tenancy import ProfileChanges, Tenant
+
+if TYPE_CHECKING:
+    from coachline.tenancy import ProfileChanges, Tenant
 
 app = typer.Typer(no_args_is_help=True, help="Create, list, configure, suspend tenants.")
 

@@ -24,6 +24,8 @@ _BATCH = 10
 _POLL = timedelta(seconds=2)
 _FIRST_PAUSE_SECONDS = 0.5
 _LAST_PAUSE_SECONDS = 10.0
+_STEADY_SECONDS = 60.0
+_DATABASE_RETRY_SECONDS = 2.0
 
 log = structlog.get_logger()
 
@@ -41,14 +43,23 @@ class JobRunner:
         self._url = url
         self._concurrency = concurrency
         self._heartbeat = timedelta(seconds=heartbeat_seconds)
-        self._handlers: dict[str, Handler] = {}
+        self._handlers: dict[str, tuple[Handler, int]] = {}
         self._schedules: dict[str, tuple[str, Callable[[], Awaitable[None]]]] = {}
         self._stop = asyncio.Event()
         self._running: set[asyncio.Future[None]] = set()
 
-    def on(self, job: str, handler: Handler) -> None:
-        """Call ``handler`` with the payload of every ``job``."""
-        self._handlers[job] = handler
+    def on(self, job: str, handler: Handler, *, at_once: int = 0) -> None:
+        """Call ``handler`` with the payload of every ``job``.
+
+        One that raises `RetryLater`, or for which the database is away, is called again.
+
+        Args:
+            job: name under which the engine is given it.
+            handler: what to call.
+            at_once: most of these jobs at once, in all processes together; 0: no bound of their
+                own. Long jobs need one, or they leave no place for short ones.
+        """
+        self._handlers[job] = (handler, at_once)
 
     def every(self, name: str, cron: str, handler: Callable[[], Awaitable[None]]) -> None:
         """Call ``handler`` at each time of ``cron`` (sixth field: seconds), in one process only."""
@@ -74,39 +85,40 @@ class JobRunner:
                     await self._stop.wait()
                     return
             pause = min(_LAST_PAUSE_SECONDS, 2 * pause)
+            begun = asyncio.get_running_loop().time()
             with suppress(DatabaseUnavailable):
-                if await self._run_once(drain_seconds):
-                    pause = _FIRST_PAUSE_SECONDS
+                await self._run_once(drain_seconds)
+            if asyncio.get_running_loop().time() - begun > _STEADY_SECONDS:
+                pause = _FIRST_PAUSE_SECONDS
 
-    async def _run_once(self, drain_seconds: float) -> bool:
-        """Run until told to stop or until the engine fails; True when it had begun to run."""
+    async def _run_once(self, drain_seconds: float) -> None:
+        """Run until told to stop or until the engine fails."""
         pool = await open_pool(self._url, size=6, settings={"application_name": "coachline_engine"})
+        queuer = self._build(pool)
+        engine = asyncio.create_task(
+            queuer.run(
+                dequeue_timeout=_POLL,
+                batch_size=_BATCH,
+                max_concurrent_tasks=self._concurrency,
+                heartbeat_timeout=self._heartbeat,
+                shutdown_on_listener_failure=True,
+                # Its statistics would grow by a row a second, and nobody reads them.
+                log_aggregation_interval=timedelta(0),
+            )
+        )
         stopping = asyncio.create_task(self._stop.wait())
         try:
-            queuer = self._build(pool)
-            running = asyncio.create_task(
-                queuer.run(
-                    dequeue_timeout=_POLL,
-                    batch_size=_BATCH,
-                    max_concurrent_tasks=self._concurrency,
-                    heartbeat_timeout=self._heartbeat,
-                    shutdown_on_listener_failure=True,
-                )
-            )
-            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({engine, stopping}, return_when=asyncio.FIRST_COMPLETED)
             queuer.shutdown.set()
             if self._running and self._stop.is_set():
                 await asyncio.wait(self._running, timeout=drain_seconds)
+        finally:
+            queuer.shutdown.set()
+            stopping.cancel()
             for task in self._running:
                 task.cancel()
-            try:
-                await running
-            except Exception as error:
-                log.warning("engine.failed", error=type(error).__name__, exc_info=error)
-        finally:
-            stopping.cancel()
+            await _end(engine)
             pool.terminate()
-        return True
 
     def stop(self) -> None:
         """Take no new job, and let :meth:`run` come to its end."""
@@ -114,34 +126,49 @@ class JobRunner:
 
     def _build(self, pool: asyncpg.Pool[asyncpg.Record]) -> PgQueuer:
         queuer = PgQueuer.from_asyncpg_pool(pool)
-        for job, handler in self._handlers.items():
-            queuer.entrypoint(job)(self._wrap(handler))
+        for job, (handler, at_once) in self._handlers.items():
+            queuer.entrypoint(job, concurrency_limit=at_once)(self._wrap(queuer, handler))
         for name, (cron, call) in self._schedules.items():
-            queuer.schedule(name, cron)(_wrap_schedule(call))
+            queuer.schedule(name, cron)(self._wrap_schedule(queuer, call))
         return queuer
 
-    def _wrap(self, handler: Handler) -> Callable[[Job], Awaitable[None]]:
+    def _wrap(self, queuer: PgQueuer, handler: Handler) -> Callable[[Job], Awaitable[None]]:
         async def call(job: Job) -> None:
-            # A task of its own: cancelling the engine's would count the job as done.
-            task = asyncio.ensure_future(handler(json.loads(job.payload or b"{}")))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            if queuer.shutdown.is_set():
+                # Fetched at the last moment: nothing begins any more that nobody would wait for.
+                raise RetryRequested
             try:
-                await task
+                await self._own(handler(json.loads(job.payload or b"{}")))
             except RetryLater as later:
                 raise RetryRequested(delay=timedelta(seconds=later.seconds)) from later
+            except DatabaseUnavailable as error:
+                raise RetryRequested(delay=timedelta(seconds=_DATABASE_RETRY_SECONDS)) from error
             except asyncio.CancelledError:
-                if task.cancelled():
-                    # We stopped it ourselves: another process, or this one's next run, goes on.
-                    raise RetryRequested from None
-                task.cancel()
-                raise
+                # We stopped it ourselves: another process, or this one's next run, goes on.
+                raise RetryRequested from None
 
         return call
 
+    def _wrap_schedule(
+        self, queuer: PgQueuer, call: Callable[[], Awaitable[None]]
+    ) -> Callable[[Schedule], Awaitable[None]]:
+        async def tick(_schedule: Schedule) -> None:
+            if not queuer.shutdown.is_set():
+                with suppress(asyncio.CancelledError):
+                    await self._own(call())
 
-def _wrap_schedule(call: Callable[[], Awaitable[None]]) -> Callable[[Schedule], Awaitable[None]]:
-    async def tick(_schedule: Schedule) -> None:
-        await call()
+        return tick
 
-    return tick
+    async def _own(self, work: Awaitable[None]) -> None:
+        # A task of its own: cancelling the engine's would count the job as done.
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        await task
+
+
+async def _end(engine: asyncio.Task[None]) -> None:
+    try:
+        await engine
+    except Exception as error:
+        log.warning("engine.failed", error=type(error).__name__, exc_info=error)

@@ -9,7 +9,12 @@ from typing import Annotated, Literal
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    SettingsConfigDict,
+)
 
 from coachline.foundation.errors import SettingsInvalid
 
@@ -169,7 +174,7 @@ def load_settings() -> Settings:
             named, none of the values is shown.
     """
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    unknown = sorted(n for n in os.environ if n.startswith(PREFIX) and n not in known)
+    unknown = sorted(n for n in _given_names() if n.startswith(PREFIX) and n not in known)
     if unknown:
         raise SettingsInvalid(
             f"Unknown setting {', '.join(unknown)}. config/example.env lists every name."
@@ -181,6 +186,15 @@ def load_settings() -> Settings:
             f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()
         )
         raise SettingsInvalid(f"Settings are wrong. {faults}") from None
+
+
+def _given_names() -> set[str]:
+    """Every name in the environment and in the settings file."""
+    try:
+        in_file = DotEnvSettingsSource(Settings).env_vars
+    except UnicodeDecodeError:
+        raise SettingsInvalid("The settings file .env is not UTF-8 text.") from None
+    return {name.upper() for name in (*os.environ, *in_file)}
 
 
 def render_example() -> str:

@@ -14,13 +14,15 @@ from coachline.learners.profile import (
     clean_name,
 )
 from coachline.learners.repository import LearnerRepository
+from coachline.tenancy import AuditLog
 
 
 class Learners:
     """Reads and changes learners, each call in a transaction of its own."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, audit: AuditLog) -> None:
         self._database = database
+        self._audit = audit
         self._repository = LearnerRepository()
 
     async def get(self, tenant_id: TenantId, learner_id: LearnerId) -> Learner:
@@ -46,9 +48,11 @@ class Learners:
             return await self._repository.list(session, which, before=before, limit=limit)
 
     async def update(
-        self, tenant_id: TenantId, learner_id: LearnerId, changes: LearnerChanges
+        self, tenant_id: TenantId, learner_id: LearnerId, changes: LearnerChanges, *, actor: str
     ) -> Learner:
         """Change what is given and return the learner as it is then.
+
+        The audit log keeps the names of the fields, not their values.
 
         Raises:
             LearnerNotFound: the tenant has no such learner.
@@ -65,6 +69,14 @@ class Learners:
             return await self.get(tenant_id, learner_id)
         async with self._database.tenant(tenant_id) as session:
             learner = await self._repository.save(session, learner_id, changes)
+            if learner is not None:
+                await self._audit.record(
+                    session,
+                    actor=actor,
+                    action="learner.change",
+                    object=f"learner:{learner_id}",
+                    details={"fields": " ".join(sorted(changes))},
+                )
         return _present(learner)
 
 

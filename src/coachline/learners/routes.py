@@ -76,5 +76,7 @@ class LearnerRoutes:
         """Change a learner's name, time zone or language."""
         changes = cast("LearnerChanges", edit.model_dump(exclude_unset=True))
         return LearnerOut.model_validate(
-            await self._learners.update(caller.tenant_id, LearnerId(learner_id), changes)
+            await self._learners.update(
+                caller.tenant_id, LearnerId(learner_id), changes, actor=caller.actor
+            )
         )

@@ -64,20 +64,28 @@ class Engine:
 
     Args:
         model: a GGUF file with a chat template.
-        threads: threads that compute.
+        threads: threads that write.
+        prompt_threads: threads that read prompts.
         slots: answers written at the same time.
         queue_limit: requests that may wait for a slot.
         context_tokens: prompt and answer of one request together.
     """
 
     def __init__(
-        self, model: Path, *, threads: int, slots: int, queue_limit: int, context_tokens: int
+        self,
+        model: Path,
+        *,
+        threads: int,
+        prompt_threads: int,
+        slots: int,
+        queue_limit: int,
+        context_tokens: int,
     ) -> None:
         self.context_tokens = context_tokens
         self._limit = slots + queue_limit
         self._pending = 0
         self._workers = ThreadPoolExecutor(slots, thread_name_prefix="engine")
-        self._server = _load(model, threads, slots, context_tokens)
+        self._server = _load(model, (threads, prompt_threads), slots, context_tokens)
 
     def chat(
         self, messages: Sequence[Message], options: Options, schema: Schema | None = None
@@ -241,13 +249,13 @@ def _render(options: Options, schema: Schema | None) -> dict[str, object]:
     }
 
 
-def _load(model: Path, threads: int, slots: int, context_tokens: int) -> Any:
+def _load(model: Path, threads: tuple[int, int], slots: int, context_tokens: int) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     params.n_ctx = slots * context_tokens
     params.n_parallel = slots
     params.n_batch = params.n_ubatch = BATCH_TOKENS
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.cpuparams.n_threads, params.cpuparams_batch.n_threads = threads
     params.cache_ram_mib = 0  # would keep up to 8 GiB of old prompts
     params.cache_idle_slots = False
     params.verbosity = 0  # its log could hold prompts

@@ -31,18 +31,22 @@ def main() -> None:
     parser.add_argument("--embed-file", type=Path, required=True, help="MiniLM as ONNX")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--ready-file", type=Path, help="gets the address when it can answer")
-    parser.add_argument("--threads", type=int, default=default_threads())
+    parser.add_argument("--threads", type=int, default=max(1, count_cores() - 1))
+    parser.add_argument("--prompt-threads", type=int, default=count_cores())
     parser.add_argument("--slots", type=int, default=2, help="answers written at the same time")
     parser.add_argument("--queue", type=int, default=64, help="requests that may wait")
     parser.add_argument("--context", type=int, default=4096, help="tokens of one request")
     asyncio.run(serve(parser.parse_args()))
 
 
-def default_threads() -> int:
-    """All cores but one: llama.cpp's threads spin while they wait for each other."""
+def count_cores() -> int:
+    """Return how many cores this process may use.
+
+    Writing leaves one of them free: llama.cpp's threads spin while they wait for each other after
+    every token. Reading a prompt takes all: they wait less, and somebody waits for the first word.
+    """
     allowed = getattr(os, "sched_getaffinity", None)  # Linux knows which cores we may use
-    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
-    return max(1, cores - 1)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 async def serve(given: argparse.Namespace) -> None:
@@ -56,6 +60,7 @@ async def serve(given: argparse.Namespace) -> None:
         Engine,
         given.model_file,
         threads=given.threads,
+        prompt_threads=given.prompt_threads,
         slots=given.slots,
         queue_limit=given.queue,
         context_tokens=given.context,

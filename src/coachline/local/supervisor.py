@@ -45,14 +45,18 @@ class Supervisor:
         Raises:
             LocalServerError: a part does not start; those before it are stopped again.
         """
+        # Loading the models takes as long as all the rest, so it goes on beside the rest.
+        models = asyncio.create_task(self._start_models())
         try:
             secrets = self._home.load_secrets()
             if self._settings.master_keys is None:
                 self._values["master_keys"] = secrets.master_keys
             await self._start_postgres(dict(secrets.role_passwords))
             await self._start_valkey()
-            await self._start_models()
+            await models
         except BaseException:
+            models.cancel()
+            await asyncio.wait([models])
             await self.stop()
             raise
         return dict(self._values)

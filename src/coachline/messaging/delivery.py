@@ -24,10 +24,11 @@ from channel_kit import (
     ReplyRejected,
 )
 from coachline.foundation.clock import Clock
-from coachline.foundation.database import Database, TenantSession
+from coachline.foundation.database import Database, DatabaseUnavailable, TenantSession
 from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import ReplyId
 from coachline.foundation.metrics import Metrics
+from coachline.foundation.tasks import finish
 from coachline.messaging.connections import Connections, LiveConnection
 from coachline.messaging.repository import ConversationRepository, OutboxRepository
 from coachline.messaging.tables import ConversationRow, ReplyRow
@@ -36,6 +37,8 @@ from coachline.messaging.turns import Lease, SendOutcome
 _SEND_SECONDS = 20.0
 _BACKOFF_CAP_SECONDS = 300.0
 _DISABLED_RETRY_SECONDS = 60.0
+_LONGEST_WAIT_SECONDS = 24 * 3600.0
+_RECORD_PAUSE_SECONDS = 0.2
 
 log = structlog.get_logger()
 
@@ -98,11 +101,27 @@ class Delivery:
                 return attempt
             outcome = await self._send(attempt, lease, live)
             self._metrics.replies.labels(live.channel.name, outcome.state).inc()
-            async with self._database.tenant(lease.tenant_id) as session:
-                if not await self._outbox.decide(session, attempt.id, attempt.number, outcome):
-                    raise LeaseLost("Another process decided this reply.")
+            await finish(self._record(lease, attempt, outcome))
             if outcome.state == "pending":
                 return False
+
+    async def _record(self, lease: Lease, attempt: _Attempt, outcome: SendOutcome) -> None:
+        """Keep what became of an attempt; what is not kept is unclear for ever.
+
+        Raises:
+            LeaseLost: another process decided this reply.
+            DatabaseUnavailable: PostgreSQL stayed away for as long as the lease could last.
+        """
+        while True:
+            try:
+                async with self._database.tenant(lease.tenant_id) as session:
+                    if await self._outbox.decide(session, attempt.id, attempt.number, outcome):
+                        return
+                raise LeaseLost("Another process decided this reply.")
+            except DatabaseUnavailable:
+                if self._clock.monotonic() + _RECORD_PAUSE_SECONDS >= lease.deadline:
+                    raise
+                await asyncio.sleep(_RECORD_PAUSE_SECONDS)
 
     async def _begin(self, lease: Lease, live: LiveConnection) -> _Attempt | bool:
         """Commit ``sending`` for the next reply; True: nothing is left, False: not yet due."""
@@ -176,7 +195,10 @@ class Delivery:
         problem = str(error)
         match error:
             case RateLimited():
-                return SendOutcome("pending", attempt.failures, problem, error.retry_after)
+                # What a platform says may be anything, even no number.
+                wait = error.retry_after if error.retry_after > 0 else self._backoff(attempt)
+                wait = min(wait, _LONGEST_WAIT_SECONDS)
+                return SendOutcome("pending", attempt.failures, problem, wait)
             case ChannelUnavailable():
                 return self._later(attempt.failures, problem, self._backoff(attempt))
             case ReplyRejected() | RecipientUnreachable():

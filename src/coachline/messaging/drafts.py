@@ -44,6 +44,10 @@ class _Draft:
         except ChannelError as error:
             log.info("draft.stopped", turn_id=str(self._turn.id), error=type(error).__name__)
             self._channel = None
+        except Exception:
+            # A broken channel; the answer itself is what counts.
+            log.exception("draft.stopped", turn_id=str(self._turn.id))
+            self._channel = None
 
     async def close(self) -> None:
         """Let the draft under way end, so that it never comes after the answer."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from channel_kit import InboundEvent
 from coachline.foundation.database import Database, TenantSession
 from coachline.foundation.errors import Conflict
-from coachline.foundation.ids import EventId, new_id
+from coachline.foundation.ids import ConversationId, EventId, new_id
 from coachline.learners import Identities, Identity
 from coachline.messaging.connections import LiveConnection
 from coachline.messaging.queue import Queue
@@ -55,13 +55,22 @@ class Intake:
             return Accepted((), 0)
         profile = await self._tenants.profile(connection.tenant_id)
         credit = await self._queue.credit(connection.tenant_id)
+        settle_seconds = connection.channel.capabilities.settle_seconds
         stored: list[EventId] = []
+        lining_up: dict[ConversationId, Arrival] = {}
         async with self._database.tenant(connection.tenant_id) as session:
             # One order for all: two deliveries that touch the same conversations never deadlock.
             for event in sorted(events, key=lambda e: (e.sender.id, e.thread)):
-                event_id = await self._store(session, connection, event, profile, credit)
-                if event_id is not None:
-                    stored.append(event_id)
+                arrival = await self._store(session, connection, event, profile)
+                if arrival.is_new:
+                    stored.append(arrival.event_id)
+                    if arrival.needs_credit:
+                        lining_up.setdefault(arrival.conversation_id, arrival)
+            # Conversations before credit, here as everywhere, for the same reason.
+            for arrival in lining_up.values():
+                await self._queue.admit(
+                    session, arrival, settle_seconds=settle_seconds, credit=credit
+                )
         return Accepted(tuple(stored), len(events) - len(stored))
 
     async def _store(
@@ -70,11 +79,9 @@ class Intake:
         connection: LiveConnection,
         event: InboundEvent,
         profile: TenantProfile,
-        credit: int,
-    ) -> EventId | None:
+    ) -> Arrival:
         identity = await self._resolve(session, connection, event, profile)
         event_id = EventId(new_id())
-        settle_seconds = connection.channel.capabilities.settle_seconds
 
         async def store() -> Arrival | None:
             return await self._arrivals.store(
@@ -83,7 +90,7 @@ class Intake:
                 event_id=event_id,
                 connection_id=connection.id,
                 identity_id=identity.identity_id,
-                settle_seconds=settle_seconds,
+                settle_seconds=connection.channel.capabilities.settle_seconds,
                 cap_seconds=_BURST_CAP_SECONDS,
             )
 
@@ -99,11 +106,7 @@ class Intake:
             arrival = await store()
         if arrival is None:
             raise Conflict("The conversation was removed at this moment; send the message again.")
-        if not arrival.is_new:
-            return None
-        if arrival.was_idle:
-            await self._queue.admit(session, arrival, settle_seconds=settle_seconds, credit=credit)
-        return event_id
+        return arrival
 
     async def _resolve(
         self,

@@ -63,6 +63,11 @@ class TurnLedger:
                 return None
             burst = waiting[:1] if waiting[0].attempts else _unspoiled(waiting)
             exhausted = burst[0].attempts >= self._max_attempts
+            if burst[0].turn_id is not None:
+                # Closed already, unless the process that began it did not live to say so.
+                await self._inbox.finish_turn(
+                    session, burst[0].turn_id, {"state": "failed", "problem": "it was cut off"}
+                )
             turn = Turn(
                 id=TurnId(new_id()),
                 lease=lease,
@@ -144,7 +149,7 @@ class TurnLedger:
     async def abandon(self, turn: Turn) -> None:
         """Record that we stopped a turn ourselves; its events are not charged for it."""
         async with self._database.tenant(turn.lease.tenant_id) as session:
-            await self._inbox.forgive(session, turn.id)
+            await self._inbox.forgive(session, turn.id, [event.id for event in turn.events])
             await self._inbox.finish_turn(session, turn.id, {"state": "abandoned"})
 
     async def _lock(self, session: TenantSession, lease: Lease) -> ConversationRow:

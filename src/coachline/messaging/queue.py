@@ -37,7 +37,8 @@ JOB = "conversation"
 _BACKOFF_CAP_SECONDS = 60.0
 _SWEEP_BATCH = 100
 _SWEEP_TENANTS = 200
-_ENGINE_LOG_HOURS = 24
+_ENGINE_LOG_HOURS = 1
+_FIRST_PRIORITY = 1000
 
 log = structlog.get_logger()
 
@@ -84,7 +85,11 @@ class Queue:
     async def admit(
         self, session: TenantSession, arrival: Arrival, *, settle_seconds: float, credit: int
     ) -> None:
-        """Ring for a locked, idle conversation that has a new event, or let it wait."""
+        """Ring for a locked conversation that has a new event and no bell, or let it wait.
+
+        One that waits already is looked at again: a release may just have passed over it, since
+        it was locked for this event.
+        """
         in_engine = arrival.in_engine
         if in_engine >= credit:
             # Who releases credit looks for waiting rows alone: it sees this one, or is seen here.
@@ -133,7 +138,7 @@ class Queue:
 
     async def _has_credit(self, session: TenantSession, credit: int) -> bool:
         await self._conversations.lock_credit(session)
-        return await self._conversations.count_in_engine(session, ["running"]) < credit
+        return await self._conversations.count_running(session) < credit
 
     async def renew(self, lease: Lease) -> None:
         """Prolong the lease; the local deadline counts from before the database was asked.
@@ -164,10 +169,12 @@ class Queue:
             while not lost.is_set():
                 await asyncio.sleep(self._rules.lease_seconds / 3)
                 try:
-                    await self.renew(lease)
+                    # Never longer than the lease: a connection that says nothing is no answer.
+                    async with asyncio.timeout(lease.deadline - self._clock.monotonic()):
+                        await self.renew(lease)
                 except LeaseLost:
                     lost.set()
-                except DatabaseUnavailable:
+                except (DatabaseUnavailable, TimeoutError):
                     if self._clock.monotonic() >= lease.deadline:
                         lost.set()
             if body is not None:
@@ -271,8 +278,9 @@ class Queue:
                 "bell": str(bell),
             },
             after_seconds=after_seconds,
-            # The fuller a tenant's credit, the later its next bell: nobody is starved.
-            priority=-in_engine,
+            # Before every other kind of job; and the fuller a tenant's credit, the later its next
+            # bell: nobody is starved.
+            priority=_FIRST_PRIORITY - in_engine,
             unique=str(bell),
         )
 

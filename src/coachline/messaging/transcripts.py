@@ -154,9 +154,11 @@ class Transcripts:
             event = await self._inbox.find_event(session, event_id)
             if event is None:
                 raise EventNotFound("There is no such event.")
-            turns = await self._inbox.list_turns_of(
-                session, event.conversation_id, event.created_at, event.turn_id
-            )
+            turns: list[TurnRow] = []
+            if event.turn_id is not None:
+                turns = await self._inbox.list_turns_of(
+                    session, event.conversation_id, event.created_at, event.turn_id
+                )
             replies = await self._outbox.list_of_turns(session, [turn.id for turn in turns])
         return Explanation(event_id, event.state, _checkpoints(event, turns, replies))
 

@@ -247,7 +247,7 @@ def _stage(
     transcripts = Transcripts(database)
     services = Services(
         tenants=tenants,
-        learners=Learners(database),
+        learners=Learners(database, audit),
         limits=limits,
         notices=Notices(database, clock),
         history=History(database, transcripts, window_tokens=rules.window_tokens),

@@ -244,6 +244,7 @@ async def test_the_prompt_knows_the_learners_own_date_name_and_language(
         tenants[0],
         learner_id,
         {"name": "Ada", "time_zone": "Pacific/Kiritimati", "language": "fr"},
+        actor="test",
     )
     await stage.talk(live, "what day is it?")
     assert "The person's name is Ada. For them it is Saturday, 21 November 2026, 23:00" in (

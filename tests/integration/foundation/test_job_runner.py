@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
+from coachline.foundation import job_runner
 from coachline.foundation.database import Database, DatabaseUnavailable
 from coachline.foundation.engine import Engine, Payload, RetryLater
 from coachline.foundation.ids import TenantId, new_id
@@ -134,3 +135,100 @@ async def test_a_runner_without_a_database_says_so_at_once() -> None:
     )
     with pytest.raises(DatabaseUnavailable):
         await runner.run(drain_seconds=0)
+
+
+async def test_a_handler_without_a_database_is_called_again(
+    servers: Servers, database: Database, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_runner, "_DATABASE_RETRY_SECONDS", 0.05)
+    job, calls = f"j{new_id().hex}", []
+    runner = make_runner(servers)
+
+    async def handle(payload: Payload) -> None:
+        calls.append(payload)
+        if len(calls) < 3:
+            raise DatabaseUnavailable("away")
+
+    runner.on(job, handle)
+    await put(database, tenants, job)
+    async with running(runner):
+        await until(lambda: len(calls) == 3)
+
+
+async def test_nothing_is_begun_once_the_runner_was_told_to_stop(
+    servers: Servers, database: Database, tenants: Pair
+) -> None:
+    job, begun, gate = f"j{new_id().hex}", [], asyncio.Event()
+    first, second = make_runner(servers), make_runner(servers)
+
+    async def stop_at_the_first(payload: Payload) -> None:
+        begun.append(payload["n"])
+        first.stop()
+        await gate.wait()
+
+    async def count(payload: Payload) -> None:
+        begun.append(payload["n"])
+
+    first.on(job, stop_at_the_first, at_once=1)
+    second.on(job, count)
+    for number in range(5):
+        await put(database, tenants, job, n=str(number))
+    async with running(first, drain_seconds=0.2):
+        await until(lambda: bool(begun))
+    assert len(begun) == 1
+    async with running(second):
+        await until(lambda: len(set(begun)) == 5)
+
+
+async def test_long_jobs_leave_room_for_others(
+    servers: Servers, database: Database, tenants: Pair
+) -> None:
+    slow, quick = f"j{new_id().hex}", f"j{new_id().hex}"
+    runner, most, now, done = make_runner(servers), [0], [0], []
+    gate = asyncio.Event()
+
+    async def crawl(_payload: Payload) -> None:
+        now[0] += 1
+        most[0] = max(most[0], now[0])
+        await gate.wait()
+        now[0] -= 1
+        done.append("slow")
+
+    async def hurry(_payload: Payload) -> None:
+        done.append("quick")
+
+    runner.on(slow, crawl, at_once=2)
+    runner.on(quick, hurry)
+    for _ in range(30):
+        await put(database, tenants, slow)
+    async with running(runner):
+        await until(lambda: now[0] == 2)
+        await put(database, tenants, quick)
+        await until(lambda: "quick" in done)
+        gate.set()
+        await until(lambda: len(done) == 31, seconds=60)
+    assert most[0] == 2
+
+
+async def test_a_cancelled_runner_leaves_nothing_running(
+    servers: Servers, database: Database, tenants: Pair
+) -> None:
+    job, begun, ended = f"j{new_id().hex}", asyncio.Event(), asyncio.Event()
+    runner = make_runner(servers)
+
+    async def never_ends(_payload: Payload) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    runner.on(job, never_ends)
+    await put(database, tenants, job)
+    before = asyncio.all_tasks()
+    task = asyncio.create_task(runner.run(drain_seconds=60))
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    assert ended.is_set()
+    assert asyncio.all_tasks() <= before

@@ -7,9 +7,11 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
+from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database, driver_connection
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
 from coachline.learners import Identities, Identity, LearnerFilter, Learners
+from coachline.tenancy import AuditLog
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +40,7 @@ async def test_first_contact_makes_a_learner_with_the_given_defaults(
     database: Database, tenants: Two
 ) -> None:
     identity = await resolve(database, tenants[0], ConnectionId(new_id()), name=" Ada\nL. ")
-    learner = await Learners(database).get(tenants[0], identity.learner_id)
+    learner = await Learners(database, AuditLog(SystemClock())).get(tenants[0], identity.learner_id)
     assert (learner.name, learner.time_zone, learner.language) == ("Ada L.", "Europe/Berlin", "de")
 
 
@@ -61,7 +63,7 @@ async def test_a_known_sender_costs_one_statement_and_keeps_what_is_stored(
             )
     assert again == first
     assert len(statements) == 1
-    learner = await Learners(database).get(tenants[0], first.learner_id)
+    learner = await Learners(database, AuditLog(SystemClock())).get(tenants[0], first.learner_id)
     assert (learner.name, learner.language) == ("Ada", "de")
 
 
@@ -71,7 +73,7 @@ async def test_first_messages_at_once_make_one_learner(database: Database, tenan
         *(resolve(database, tenants[0], connection, sender=f"u{n % 2}") for n in range(16))
     )
     assert len(set(found)) == 2
-    learners = await Learners(database).list(
+    learners = await Learners(database, AuditLog(SystemClock())).list(
         tenants[0], LearnerFilter(connection_id=connection), limit=100
     )
     assert {learner.id for learner in learners} == {identity.learner_id for identity in found}

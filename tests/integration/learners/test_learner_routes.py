@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database
 from coachline.foundation.ids import ConnectionId, LearnerId, TenantId, new_id
 from coachline.learners import Identities, Learners
 from coachline.learners.routes import LearnerRoutes
+from coachline.tenancy import AuditLog
 from fixtures.rest import Rest, rest_of
 
 pytestmark = pytest.mark.integration
@@ -17,9 +19,13 @@ pytestmark = pytest.mark.integration
 Two = tuple[TenantId, TenantId]
 
 
+def learners_of(database: Database) -> Learners:
+    return Learners(database, AuditLog(SystemClock()))
+
+
 @pytest.fixture
 async def rest(database: Database) -> AsyncIterator[Rest]:
-    async with rest_of(database, lambda g: LearnerRoutes(Learners(database), g).router) as client:
+    async with rest_of(database, lambda g: LearnerRoutes(learners_of(database), g).router) as client:
         yield client
 
 
@@ -112,6 +118,25 @@ async def test_a_change_that_cannot_be_used_is_refused_and_changes_nothing(
     assert await rest.call(tenants[0], "GET", path) == before
 
 
+async def test_a_change_is_in_the_audit_log_by_who_and_what_without_its_values(
+    rest: Rest, database: Database, tenants: Two
+) -> None:
+    learner_id = await add_learner(database, tenants[0], "Ada")
+    path = f"/api/v1/learners/{learner_id}"
+    edit = {"name": "Grace", "language": "fr"}
+    assert (await rest.call(tenants[0], "PATCH", path, json=edit, scope="admin"))[0] == 200
+    assert (await rest.call(tenants[1], "PATCH", path, json=edit, scope="admin"))[0] == 404
+    log = AuditLog(SystemClock())
+    async with database.tenant(tenants[0]) as session:
+        (entry,) = await log.list(session, action="learner.change")
+        assert (await log.verify(session)).problem is None
+    assert entry.actor.startswith("key:")
+    assert entry.object == f"learner:{learner_id}"
+    assert entry.details == {"fields": "language name"}
+    async with database.tenant(tenants[1]) as session:
+        assert await log.list(session, action="learner.change") == []
+
+
 async def test_another_tenants_learner_is_like_none(
     rest: Rest, database: Database, tenants: Two
 ) -> None:
@@ -121,7 +146,7 @@ async def test_another_tenants_learner_is_like_none(
         for method, json in (("GET", None), ("PATCH", {"name": "x"})):
             status, problem = await rest.call(tenants[0], method, path, json=json, scope="admin")
             assert (status, problem["code"]) == (404, "learner_not_found")
-    assert (await Learners(database).get(tenants[1], theirs)).name == "Eve"
+    assert (await learners_of(database).get(tenants[1], theirs)).name == "Eve"
 
 
 async def test_reading_and_changing_need_their_scopes(

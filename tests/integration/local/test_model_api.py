@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from coachline.local.embedder import Embedder
 from coachline.local.engine import Engine
 from coachline.local.model_api import BODY_LIMIT_BYTES, ModelApi
-from coachline.local.model_server import TOKENIZER, default_threads, make_catalogue, serve
+from coachline.local.model_server import TOKENIZER, count_cores, make_catalogue, serve
 from coachline.local.weights import MINILM, SMOLLM2, find_weights
 from fixtures.child_processes import wait_until
 
@@ -31,8 +31,15 @@ SHORT = {**LONG, "stream": False, "options": {"num_predict": 2}}
 async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
     """One slot, and room for one more request that waits."""
     path = find_weights(SMOLLM2, tmp_path_factory.mktemp("engine") / "verified.json")
-    threads = default_threads()
-    engine = Engine(path, threads=threads, slots=1, queue_limit=1, context_tokens=1024)
+    threads = max(1, count_cores() - 1)
+    engine = Engine(
+        path,
+        threads=threads,
+        prompt_threads=count_cores(),
+        slots=1,
+        queue_limit=1,
+        context_tokens=1024,
+    )
     yield engine
     await asyncio.to_thread(engine.close)
 

@@ -18,7 +18,9 @@ from fixtures.waiting import until
 
 Pair = tuple[TenantId, TenantId]
 Pause = Callable[[], Awaitable[None]]
-WAITING_FOR_CREDIT = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
+WAITING_FOR_CREDIT = (
+    "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
+)
 
 
 async def state_of(desk: Desk, live: LiveConnection, sender: str) -> str:

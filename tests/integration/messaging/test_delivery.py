@@ -35,6 +35,9 @@ async def prepare(desk: Desk, live: LiveConnection) -> Lease:
     ("channel", "fault", "states", "calls"),
     [
         ("scripted", RateLimited("slow down", retry_after=30), ["pending", "pending"], 1),
+        ("scripted", RateLimited("no number", retry_after=float("nan")), ["pending"] * 2, 1),
+        ("scripted", RateLimited("for ever", retry_after=1e300), ["pending", "pending"], 1),
+        ("scripted", RateLimited("yesterday", retry_after=-1), ["pending", "pending"], 1),
         ("scripted", ChannelUnavailable("refused"), ["pending", "pending"], 1),
         ("scripted", OutcomeUnknown("cut"), ["pending", "pending"], 1),
         ("forgetful", OutcomeUnknown("cut"), ["unknown", "sent"], 2),

@@ -78,7 +78,9 @@ async def test_a_burst_rings_once_and_pushes_the_due_time_to_its_cap(
     assert later["due_at"] > first["due_at"]  # type: ignore[operator]  # timestamps
     assert later["burst_at"] == first["burst_at"]
     await desk.run_sql(
-        live, "update conversation set burst_at = now() - interval '9 s' where connection_id = :c"
+        live,
+        "update conversation set burst_at = now() - interval '9 s', due_at = now() "
+        "where connection_id = :c",
     )
     await desk.receive(live, "four")
     capped = await desk.row(live)

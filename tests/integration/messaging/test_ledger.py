@@ -90,6 +90,32 @@ async def test_every_outcome_is_explained(desk: Desk, tenants: Pair) -> None:
     }
 
 
+async def test_an_event_that_still_waits_is_explained_without_the_turns_of_others(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0])
+    await desk.receive(live, "one")
+    await desk.begin(live)
+    late = await desk.intake.accept(live, [event("late", "ann", "two")])
+    found = await desk.transcripts.explain(live.tenant_id, late.events[0])
+    assert [point.name for point in found.checkpoints] == ["occurred", "stored"]
+
+
+async def test_an_event_answered_after_many_turns_shows_its_own(desk: Desk, tenants: Pair) -> None:
+    live = await desk.connect(tenants[0])
+    await desk.receive(live, *(f"m{n}" for n in range(25)))
+    await desk.run_sql(live, "update inbox_event set attempts = 1")
+    last = ""
+    for _ in range(25):
+        turn = await desk.answer(live, "answer")
+        last = str(turn.id)
+        await desk.delivery.settle(turn.lease)
+        await desk.queue.release(turn.lease)
+    found = await desk.transcripts.explain(live.tenant_id, turn.events[0].id)
+    begun = [point for point in found.checkpoints if point.name == "turn_begun"]
+    assert begun[-1].details["turn_id"] == last
+
+
 async def test_no_event_is_in_a_state_without_a_name(desk: Desk, tenants: Pair) -> None:
     live = await desk.connect(tenants[0])
     await desk.receive(live, "hello")

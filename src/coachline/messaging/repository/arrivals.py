@@ -36,13 +36,14 @@ with held as (
     last_seq = held.last_seq + 1,
     burst_at = case when held.state = 'idle' or burst_at is null then clock_timestamp()
       else burst_at end,
-    due_at = case when held.state = 'idle' or burst_at is null then clock_timestamp() + $13
-      else least(burst_at + greatest($13, $14::interval), clock_timestamp() + $13) end
+    due_at = greatest(due_at, case when held.state = 'idle' or burst_at is null
+      then clock_timestamp() + $13
+      else least(burst_at + greatest($13, $14::interval), clock_timestamp() + $13) end)
   from held, stored
   where conversation.tenant_id = $1 and conversation.id = held.id
 )
 select held.id, held.state, exists (select from stored) as is_new,
-  case when held.state = 'idle' then (
+  case when held.state in ('idle', 'waiting') then (
     select count(*) from conversation
     where tenant_id = $1 and state in ('rung', 'running')
       and (state = 'running' or due_at < clock_timestamp() + interval '{SOON_SECONDS} seconds')
@@ -55,12 +56,13 @@ from held
 class Arrival:
     """An event's conversation as it was found, now locked.
 
-    ``in_engine`` is how many conversations hold the tenant's credit, when this one was idle.
+    ``needs_credit`` says that it is not in the engine, and ``in_engine`` how many then are.
     """
 
+    event_id: EventId
     conversation_id: ConversationId
-    was_idle: bool
     is_new: bool
+    needs_credit: bool
     in_engine: int
 
 
@@ -80,7 +82,8 @@ class ArrivalRepository:
     ) -> Arrival | None:
         """Store an event in its conversation and move the end of the burst.
 
-        A burst pushes the due time by the settle window, never past the burst's cap.
+        A burst pushes the due time by the settle window, never past the burst's cap. It never
+        pulls it: who waits for a retry goes on waiting, and holds no credit meanwhile.
 
         Returns:
             None when there is no such conversation yet; ``is_new`` is False, and nothing changed,
@@ -107,9 +110,10 @@ class ArrivalRepository:
         if found is None:
             return None
         return Arrival(
+            event_id=event_id,
             conversation_id=ConversationId(found["id"]),
-            was_idle=found["state"] == "idle",
             is_new=found["is_new"],
+            needs_credit=found["state"] in ("idle", "waiting"),
             in_engine=found["in_engine"],
         )
 

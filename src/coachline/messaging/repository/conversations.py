@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -24,9 +23,12 @@ _LOCK = (
     .with_for_update()
     .execution_options(populate_existing=True)
 )
+# States stand in the SQL itself: a partial index cannot be proven to fit a parameter, and without
+# it a look at a long conversation reads all of it.
+_COUNT_RUNNING = "select count(*) from conversation where tenant_id = $1 and state = 'running'"
 _COUNT_IN_ENGINE = f"""
 select count(*) from conversation
-where tenant_id = $1 and state = any($2::text[])
+where tenant_id = $1 and state in ('rung', 'running')
   and (state = 'running' or due_at < clock_timestamp() + interval '{SOON_SECONDS} seconds')
 """  # noqa: S608 (a number of ours)
 _LOCK_CREDIT = "select pg_advisory_xact_lock($1, hashtext($2))"
@@ -143,15 +145,19 @@ class ConversationRepository:
         driver = await driver_connection(session)
         await driver.execute(_SHARE_CREDIT, _CREDIT_LOCK, str(session.tenant_id))
 
-    async def count_in_engine(
-        self, session: TenantSession, states: Sequence[str] = ("rung", "running")
-    ) -> int:
+    async def count_in_engine(self, session: TenantSession) -> int:
         """How many conversations hold credit: running, or rung and due within seconds.
 
         One that waits minutes for a retry holds none, or a dead receiver would stop a tenant.
         """
         driver = await driver_connection(session)
-        count: int = await driver.fetchval(_COUNT_IN_ENGINE, session.tenant_id, list(states))
+        count: int = await driver.fetchval(_COUNT_IN_ENGINE, session.tenant_id)
+        return count
+
+    async def count_running(self, session: TenantSession) -> int:
+        """How many conversations are worked on."""
+        driver = await driver_connection(session)
+        count: int = await driver.fetchval(_COUNT_RUNNING, session.tenant_id)
         return count
 
     async def lock_waiting(self, session: TenantSession, limit: int) -> list[ConversationRow]:
@@ -159,7 +165,7 @@ class ConversationRepository:
         return list(
             await session.scalars(
                 select(ConversationRow)
-                .where(ConversationRow.state == "waiting")
+                .where(text("conversation.state = 'waiting'"))
                 .order_by(ConversationRow.due_at)
                 .limit(limit)
                 .with_for_update(skip_locked=True)
@@ -175,12 +181,14 @@ class ConversationRepository:
         """
         late = func.clock_timestamp() - timedelta(seconds=grace_seconds)
         unsettled = union(
-            select(EventRow.conversation_id).where(EventRow.state == "new"),
-            select(ReplyRow.conversation_id).where(ReplyRow.state.in_(("pending", "sending"))),
+            select(EventRow.conversation_id).where(text("inbox_event.state = 'new'")),
+            select(ReplyRow.conversation_id).where(
+                text("outbox_reply.state in ('pending', 'sending')")
+            ),
         )
         idle = (ConversationRow.state == "idle") & ConversationRow.id.in_(unsettled)
         lost = and_(
-            ConversationRow.state.in_(("rung", "running")),
+            text("conversation.state in ('rung', 'running')"),
             func.coalesce(ConversationRow.lease_until, ConversationRow.due_at) < late,
             text(
                 "not exists (select 1 from pgqueuer where dedupe_key = conversation.bell::text "
@@ -216,12 +224,5 @@ class ConversationRepository:
         """Drop the engine's log of jobs that ended long ago."""
         await session.execute(
             text("delete from pgqueuer_log where created < now() - make_interval(hours => :hours)"),
-            {"hours": keep_hours},
-        )
-        await session.execute(
-            text(
-                "delete from pgqueuer_statistics "
-                "where created < now() - make_interval(hours => :hours)"
-            ),
             {"hours": keep_hours},
         )

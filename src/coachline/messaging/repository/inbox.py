@@ -7,16 +7,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, text, update
 
 from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ConversationId, EventId, TurnId
 from coachline.messaging.tables import EventRow, TurnRow
 
+# States stand in the SQL itself: a partial index cannot be proven to fit a parameter, and without
+# it a look at a long conversation reads all of it.
+_IS_NEW = text("inbox_event.state = 'new'")
 # Built once: making a statement anew costs more than sending it.
 _NEW = (
     select(EventRow)
-    .where(EventRow.conversation_id == bindparam("conversation_id"), EventRow.state == "new")
+    .where(EventRow.conversation_id == bindparam("conversation_id"), _IS_NEW)
     .order_by(EventRow.seq)
     .limit(bindparam("most"))
 )
@@ -74,7 +77,7 @@ class InboxRepository:
         )
 
     async def finish_turn(
-        self, session: TenantSession, turn_id: TurnId, values: dict[str, Any]
+        self, session: TenantSession, turn_id: UUID, values: dict[str, Any]
     ) -> None:
         """Close a running turn."""
         await session.execute(
@@ -83,11 +86,13 @@ class InboxRepository:
             .values(finished_at=func.now(), **values)
         )
 
-    async def forgive(self, session: TenantSession, turn_id: TurnId) -> None:
+    async def forgive(
+        self, session: TenantSession, turn_id: TurnId, events: Sequence[EventId]
+    ) -> None:
         """Take back the attempt of a turn that we ourselves stopped."""
         await session.execute(
             update(EventRow)
-            .where(EventRow.turn_id == turn_id, EventRow.state == "new")
+            .where(EventRow.id.in_(events), EventRow.turn_id == turn_id, _IS_NEW)
             .values(attempts=EventRow.attempts - 1)
         )
 
@@ -96,15 +101,13 @@ class InboxRepository:
         return await session.scalar(select(EventRow).where(EventRow.id == event_id))
 
     async def list_turns_of(
-        self, session: TenantSession, conversation_id: UUID, since: datetime, last: UUID | None
+        self, session: TenantSession, conversation_id: UUID, since: datetime, last: UUID
     ) -> list[TurnRow]:
-        """Turns begun since ``since`` up to the turn ``last``, oldest first."""
-        query = (
+        """The turn ``last`` and those before it since ``since``, oldest first; at most twenty."""
+        newest = await session.scalars(
             select(TurnRow)
-            .where(TurnRow.conversation_id == conversation_id, TurnRow.created_at >= since)
-            .order_by(TurnRow.id)
+            .where(TurnRow.conversation_id == conversation_id, TurnRow.id <= last)
+            .order_by(TurnRow.id.desc())
             .limit(20)
         )
-        if last is not None:
-            query = query.where(TurnRow.id <= last)
-        return list(await session.scalars(query))
+        return [turn for turn in reversed(newest.all()) if turn.created_at >= since]

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, text, update
 
 from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ConversationId, ReplyId
@@ -14,10 +14,13 @@ from coachline.messaging.tables import ReplyRow
 from coachline.messaging.turns import SendOutcome
 
 _UNSETTLED = ("pending", "sending")
+# States stand in the SQL itself: a partial index cannot be proven to fit a parameter, and without
+# it a look at a long conversation reads all of it.
+_IS_UNSETTLED = text("outbox_reply.state in ('pending', 'sending')")
 # Built once: making a statement anew costs more than sending it.
 _HEAD = (
     select(ReplyRow)
-    .where(ReplyRow.conversation_id == bindparam("conversation_id"), ReplyRow.state.in_(_UNSETTLED))
+    .where(ReplyRow.conversation_id == bindparam("conversation_id"), _IS_UNSETTLED)
     .order_by(ReplyRow.seq)
     .limit(1)
     .execution_options(populate_existing=True)
