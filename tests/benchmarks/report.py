@@ -35,7 +35,7 @@ _LIMITS = """
 
 *Acknowledgements*: the processor of the one Python process, not PostgreSQL. A sampled profile
 shows the largest share in the transaction (SQLAlchemy opening it, binding the tenant, committing;
-at most five round trips between BEGIN and COMMIT for a known learner), then the HTTP stack (uvicorn,
+at most five round trips from BEGIN to COMMIT for a known learner), then the HTTP stack (uvicorn,
 Starlette, FastAPI), then signature and payload. The bare yardstick has neither HTTP nor signature,
 order nor deduplication, so one Python process is not expected to reach the aim. More `coachline
 serve` processes are the way to more, until PostgreSQL is the limit; that is not measured here.

@@ -110,21 +110,30 @@ async def _check_vectors(settings: Settings) -> str:
 
 
 async def _check_models(settings: Settings) -> str:
+    return await _find_model(settings.ollama_url, settings.chat_model, "COACHLINE_CHAT_MODEL")
+
+
+async def _check_embeddings(settings: Settings) -> str:
+    url = settings.embed_url or settings.ollama_url
+    return await _find_model(url, settings.embed_model, "COACHLINE_EMBED_MODEL")
+
+
+async def _find_model(url: str | None, model: str, setting: str) -> str:
     from coachline.inference import OllamaServer
 
-    if settings.ollama_url is None:
+    if url is None:
         raise SettingsInvalid("no URL")
-    server = OllamaServer(settings.ollama_url)
+    server = OllamaServer(url)
     try:
         offered = await server.list_models()
     finally:
         await server.close()
-    if settings.chat_model not in offered and f"{settings.chat_model}:latest" not in offered:
+    if model not in offered and f"{model}:latest" not in offered:
         raise CoachlineError(
-            f"{settings.chat_model} is not there: pull it, or set COACHLINE_CHAT_MODEL "
-            f"to one of {', '.join(offered) or 'none'}"
+            f"{model} is not at {url}: pull it, or set {setting} to one of "
+            f"{', '.join(offered) or 'none'}"
         )
-    return settings.chat_model
+    return f"{model} at {url}"
 
 
 _PARTS: tuple[tuple[str, str, Callable[[Settings], Awaitable[str]]], ...] = (
@@ -132,4 +141,5 @@ _PARTS: tuple[tuple[str, str, Callable[[Settings], Awaitable[str]]], ...] = (
     ("Valkey", "redis_url", _check_redis),
     ("ChromaDB", "chroma_url", _check_vectors),
     ("Models", "ollama_url", _check_models),
+    ("Embeddings", "ollama_url", _check_embeddings),
 )

@@ -22,6 +22,9 @@ Handler = Callable[[Payload], Awaitable[None]]
 _BATCH = 10
 # A retry rings no bell of its own: this is how long one may lie beyond its time.
 _POLL = timedelta(seconds=2)
+# PgQueuer looks for a job that becomes due no sooner than this after its last look; its own 100 ms
+# would be most of what a turn waits.
+_SHORTEST_POLL = timedelta(milliseconds=20)
 _FIRST_PAUSE_SECONDS = 0.5
 _LAST_PAUSE_SECONDS = 10.0
 _STEADY_SECONDS = 60.0
@@ -126,6 +129,7 @@ class JobRunner:
 
     def _build(self, pool: asyncpg.Pool[asyncpg.Record]) -> PgQueuer:
         queuer = PgQueuer.from_asyncpg_pool(pool)
+        queuer.qm.min_dequeue_poll_interval = _SHORTEST_POLL
         for job, (handler, at_once) in self._handlers.items():
             queuer.entrypoint(job, concurrency_limit=at_once)(self._wrap(queuer, handler))
         for name, (cron, call) in self._schedules.items():

@@ -25,7 +25,8 @@ def learners_of(database: Database) -> Learners:
 
 @pytest.fixture
 async def rest(database: Database) -> AsyncIterator[Rest]:
-    async with rest_of(database, lambda g: LearnerRoutes(learners_of(database), g).router) as client:
+    learners = learners_of(database)
+    async with rest_of(database, lambda g: LearnerRoutes(learners, g).router) as client:
         yield client
 
 
