@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from coachline.cli.support import FAILED, complete, emit, run
-from coachline.foundation.errors import CoachlineError, SettingsInvalid
+from coachline.foundation.errors import CoachlineError
 from coachline.foundation.settings import Settings, load_settings
 
 _CHECK_SECONDS = 5.0
@@ -32,6 +32,10 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] 
     run(work)
 
 
+class _Missing(CoachlineError):
+    """A part that nobody named and that no running `coachline up` offers."""
+
+
 def _origin(given: Settings, settings: Settings, field: str) -> str:
     if getattr(given, field) is not None:
         return "external"
@@ -44,11 +48,11 @@ async def _examine(
 ) -> dict[str, str]:
     try:
         if origin == "not running":
-            raise SettingsInvalid("no URL")
+            raise _Missing("no URL")
         async with asyncio.timeout(_CHECK_SECONDS):
             details, state = await check(settings), "ok"
-    except SettingsInvalid:
-        details, state = "set its URL, or start `coachline up`", "missing"
+    except _Missing:
+        details, state = "set it, or start `coachline up`", "missing"
     except CoachlineError as error:
         details, state = error.message, "wrong"
     except TimeoutError:
@@ -61,7 +65,7 @@ async def _check_database(settings: Settings) -> str:
     from coachline.foundation.schema import newest_revision, read_revision
 
     if settings.database_url is None or settings.worker_database_url is None:
-        raise SettingsInvalid("no URL")
+        raise _Missing("no URL")
     database = Database(
         settings.database_url.get_secret_value(),
         settings.worker_database_url.get_secret_value(),
@@ -86,7 +90,7 @@ async def _check_redis(settings: Settings) -> str:
     from coachline.foundation.redis import REDIS_FAILURES, open_redis
 
     if settings.redis_url is None:
-        raise SettingsInvalid("no URL")
+        raise _Missing("no URL")
     redis = open_redis(settings.redis_url.get_secret_value())
     try:
         await redis.ping()
@@ -122,7 +126,7 @@ async def _find_model(url: str | None, model: str, setting: str) -> str:
     from coachline.inference import OllamaServer
 
     if url is None:
-        raise SettingsInvalid("no URL")
+        raise _Missing("no URL")
     server = OllamaServer(url)
     try:
         offered = await server.list_models()
@@ -136,10 +140,20 @@ async def _find_model(url: str | None, model: str, setting: str) -> str:
     return f"{model} at {url}"
 
 
+async def _check_keys(settings: Settings) -> str:
+    from coachline.foundation.seal import parse_master_keys
+
+    if settings.master_keys is None:
+        raise _Missing("no keys")
+    parse_master_keys(settings.master_keys.get_secret_value())
+    return "can be read"
+
+
 _PARTS: tuple[tuple[str, str, Callable[[Settings], Awaitable[str]]], ...] = (
     ("PostgreSQL", "database_url", _check_database),
     ("Valkey", "redis_url", _check_redis),
     ("ChromaDB", "chroma_url", _check_vectors),
     ("Models", "ollama_url", _check_models),
     ("Embeddings", "ollama_url", _check_embeddings),
+    ("Master keys", "master_keys", _check_keys),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,6 +23,10 @@ Network = IPv4Network | IPv6Network
 PREFIX = "COACHLINE_"
 # The rules, a persona of some length, a question and a passage or two.
 _LEAST_PROMPT_TOKENS = 1024
+_ADDRESS = r"(\[[^\]]*\]|[^/?#@:\[\],]*)(:\d+)?"
+_DATABASE_URL = re.compile(
+    rf"postgres(ql)?://([^/?#]*@)?{_ADDRESS}(,{_ADDRESS})*(/[^?#]*)?(\?[^#]*)?"
+)
 
 
 class Settings(BaseSettings):
@@ -93,13 +98,13 @@ class Settings(BaseSettings):
         default=8, ge=1, le=1000, description="Conversations of one tenant in the engine at once."
     )
     lease_seconds: float = Field(
-        default=30.0, ge=1, le=600, description="How long a silent worker keeps a conversation."
+        default=30.0, ge=3, le=600, description="How long a silent worker keeps a conversation."
     )
     drain_seconds: float = Field(
         default=25.0, ge=0, le=300, description="How long running turns may finish on SIGTERM."
     )
     sweep_seconds: float = Field(
-        default=10.0, ge=1, le=300, description="How often forgotten work is looked for."
+        default=10.0, ge=1, le=60, description="How often forgotten work is looked for."
     )
     turn_max_attempts: int = Field(
         default=3, ge=1, le=20, description="Tries before an event is parked with an apology."
@@ -152,6 +157,13 @@ class Settings(BaseSettings):
     def _split_networks(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("database_url", "worker_database_url", "owner_database_url")
+    @classmethod
+    def _check_database_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _DATABASE_URL.fullmatch(value.get_secret_value()):
+            raise ValueError("must look like postgresql://user:password@host:port/database")
         return value
 
     @field_validator("answer_tokens")

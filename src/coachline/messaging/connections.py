@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import builtins
-import json
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from channel_kit import Channel
 from coachline.foundation.clock import Clock
@@ -17,6 +16,7 @@ from coachline.foundation.errors import Conflict, InvalidInput, NotFound
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
 from coachline.foundation.outgoing import Outgoing
 from coachline.foundation.seal import Seal, SealBroken
+from coachline.messaging.configs import SealedConfigs
 from coachline.messaging.registry import Registry, UnknownChannel
 from coachline.messaging.repository import ConnectionRepository
 from coachline.messaging.tables import ConnectionRow
@@ -87,7 +87,7 @@ class Connections:
     ) -> None:
         self._database = database
         self._registry = registry
-        self._seal = seal
+        self._configs = SealedConfigs(seal)
         self._audit = audit
         self._clock = clock
         self._http = http
@@ -107,7 +107,7 @@ class Connections:
         """
         parsed = self._parse_config(channel, config)
         connection_id = ConnectionId(new_id())
-        sealed = self._seal_config(tenant_id, connection_id, parsed)
+        sealed = self._configs.close(tenant_id, connection_id, parsed)
         # The route first: one without a connection answers 404 like an unknown one, while a
         # connection without its route could never be found again.
         async with self._database.system() as system:
@@ -153,17 +153,6 @@ class Connections:
                 for fault in error.errors(include_input=False)
             )
             raise ConnectionConfigInvalid(f"{channel} cannot be connected: {faults}") from None
-
-    def _seal_config(
-        self, tenant_id: TenantId, connection_id: ConnectionId, config: BaseModel
-    ) -> bytes:
-        return self._seal.seal(
-            _reveal_json(config),
-            tenant_id=tenant_id,
-            table="connection",
-            row=connection_id,
-            column="sealed_config",
-        )
 
     async def get(self, tenant_id: TenantId, connection_id: ConnectionId) -> Connection:
         """One connection of the tenant.
@@ -234,7 +223,7 @@ class Connections:
         """
         found = await self.get(tenant_id, connection_id)
         parsed = self._parse_config(found.channel, config)
-        sealed = self._seal_config(tenant_id, connection_id, parsed)
+        sealed = self._configs.close(tenant_id, connection_id, parsed)
         async with self._database.tenant(tenant_id) as session:
             row = await self._repository.find(session, connection_id)
             if row is None:
@@ -298,13 +287,7 @@ class Connections:
             row = await self._repository.find(session, connection_id)
         if row is None:
             raise ConnectionNotFound("There is no such connection.")
-        opened = self._seal.open(
-            row.sealed_config,
-            tenant_id=tenant_id,
-            table="connection",
-            row=connection_id,
-            column="sealed_config",
-        )
+        opened = self._configs.open(row)
         kind = self._registry.get(row.channel)
         live = LiveConnection(
             connection_id,
@@ -325,15 +308,9 @@ class Connections:
             rows = await self._repository.list(session, after=None, limit=_CACHE_LIMIT)
             changed = 0
             for row in rows:
-                if self._seal.is_current(row.sealed_config):
+                resealed = self._configs.renew(row)
+                if resealed is None:
                     continue
-                resealed = self._seal.reseal(
-                    row.sealed_config,
-                    tenant_id=tenant_id,
-                    table="connection",
-                    row=row.id,
-                    column="sealed_config",
-                )
                 changed += await self._repository.set_config(
                     session, ConnectionId(row.id), resealed, unchanged_since=row.updated_at
                 )
@@ -355,20 +332,3 @@ def _describe(row: ConnectionRow) -> Connection:
         row.state,
         row.problem,
     )
-
-
-def _reveal_json(config: BaseModel) -> bytes:
-    """The configuration as JSON with its secrets in clear, for the seal and nothing else."""
-
-    def walk(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: walk(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [walk(item) for item in value]
-        if isinstance(value, BaseModel):
-            return walk(dict(value))
-        if value is None or isinstance(value, (str, int, float, bool)):
-            return value
-        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-
-    return json.dumps(walk(dict(config))).encode()

@@ -49,7 +49,7 @@ async def test_where_nothing_runs_every_part_is_missing_with_its_remedy(
     assert code == 1
     assert {row["state"] for row in told.values()} == {"missing"}
     assert {row["origin"] for row in told.values()} == {"not running"}
-    assert all("COACHLINE_" in row["details"] for row in told.values())
+    assert all("coachline up" in row["details"] for row in told.values())
 
 
 async def test_external_parts_that_answer_are_ok_and_a_missing_model_is_not(

@@ -153,6 +153,7 @@ async def test_a_handler_without_a_database_is_called_again(
     await put(database, tenants, job)
     async with running(runner):
         await until(lambda: len(calls) == 3)
+    assert calls == [{}] * 3
 
 
 async def test_nothing_is_begun_once_the_runner_was_told_to_stop(

@@ -209,6 +209,7 @@ async def test_the_program_announces_itself_serves_and_stops_on_a_signal(tmp_pat
         ready_file=tmp_path / "url",
         port=0,
         threads=1,
+        prompt_threads=1,
         slots=1,
         queue=1,
         context=512,

@@ -206,7 +206,7 @@ def sealed_desk(desk: Desk) -> Connections:
     return Connections(
         desk.database,
         Registry({"scripted": ScriptedChannel}),
-        desk.connections._seal,
+        desk.connections._configs._seal,
         AuditLog(clock),
         clock,
         None,  # type: ignore[arg-type]  # nothing is sent here

@@ -17,6 +17,7 @@ from coachline.messaging import DraftReply, LiveConnection, QueueRules
 from conftest import MakeDesk
 from fixtures.desk import TRACE, Desk
 from fixtures.scripted_channel import event
+from fixtures.waiting import until
 
 Pair = tuple[TenantId, TenantId]
 LEARNERS, MESSAGES, WORKERS, CREDIT = 5, 12, 4, 2
@@ -83,7 +84,7 @@ async def answer(
 
 async def is_settled(desk: Desk, live: LiveConnection) -> bool:
     async with desk.database.tenant(live.tenant_id) as session:
-        open_rows = await session.scalar(
+        open_rows: int | None = await session.scalar(
             text(
                 "select (select count(*) from conversation where state <> 'idle')"
                 " + (select count(*) from inbox_event where state = 'new')"
@@ -109,16 +110,15 @@ async def test_order_and_count_hold_under_concurrent_intake_and_release(
                 name = f"learner{number}"
                 writers.create_task(write(desk, live, name, Random(seed * 1000 + number)))
         # No sweep is called: releases alone must bring every conversation to its end.
-        while not await is_settled(desk, live):
-            await asyncio.sleep(0.02)
+        await until(lambda: is_settled(desk, live), seconds=60)
         done.set()
     read: dict[str, list[int]] = defaultdict(list)
     shown = {reply.id: reply for reply in desk.platform.accepted}
     assert len(shown) == len(desk.platform.accepted)
     for reply in desk.platform.accepted:
         for part in reply.text.split(", "):
-            learner, number = part.split()
-            read[learner].append(int(number))
-    for number in range(LEARNERS):
-        assert read[f"learner{number}"] == list(range(MESSAGES))
+            learner, place = part.split()
+            read[learner].append(int(place))
+    for one in range(LEARNERS):
+        assert read[f"learner{one}"] == list(range(MESSAGES))
     assert all(numbers == sorted(set(numbers)) for numbers in read.values())

@@ -22,7 +22,7 @@ from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import TenantId
 from coachline.foundation.metrics import Metrics
 from coachline.local.postgres import SOCKET_PORT
-from coachline.messaging import DraftReply, LiveConnection, QueueRules, Turn, TurnTrace
+from coachline.messaging import DraftReply, Lease, LiveConnection, QueueRules, Turn, TurnTrace
 from coachline.worker import Worker
 from conftest import MakeDesk, Servers
 from fixtures.desk import TRACE, Desk
@@ -239,17 +239,32 @@ async def test_a_lease_ends_here_while_the_database_is_away(
 
 
 async def test_a_lease_outlives_an_outage_shorter_than_itself(
-    servers: Servers, make_desk: MakeDesk, tenants: Pair, tmp_path: Path
+    servers: Servers,
+    make_desk: MakeDesk,
+    tenants: Pair,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    failed: list[DatabaseUnavailable] = []
+
+    async def renew_and_note(lease: Lease) -> None:
+        try:
+            await renew(lease)
+        except DatabaseUnavailable as error:
+            failed.append(error)
+            raise
+
     async with proxied(servers, tmp_path) as (database, proxy):
         desk = make_desk(QueueRules(lease_seconds=3.0), database=database)
+        renew = desk.queue.renew
+        monkeypatch.setattr(desk.queue, "renew", renew_and_note)
         live = await desk.connect(tenants[0])
         await desk.receive(live, "hello")
         lease = await desk.claim(live)
         first = lease.deadline
         async with desk.queue.kept(lease):
             await proxy.switch(Mode.REFUSE)
-            await asyncio.sleep(1.2)  # one renewal fails: there is nothing else to wait for
+            await until(lambda: bool(failed))
             await proxy.switch(Mode.PASS)
             await until(lambda: lease.deadline > first)
         assert (await desk.row(live))["epoch"] == lease.epoch
