@@ -87,7 +87,6 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 SYSTEM_SESSIONS: Mapping[str, str] = MappingProxyType(
     {
         "src/coachline/foundation/database.py": "defines it",
-        "src/coachline/foundation/engine.py": "enqueues in whichever transaction the caller has",
         "src/coachline/foundation/schema.py": "asks which migration the database is at",
         "src/coachline/messaging/connections.py": "a webhook's path names a connection, no tenant",
         "src/coachline/messaging/queue.py": "the sweep looks for forgotten work in every tenant",

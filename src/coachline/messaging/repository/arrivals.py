@@ -14,11 +14,10 @@ from typing import Any
 from channel_kit import InboundEvent
 from coachline.foundation.database import TenantSession, driver_connection
 from coachline.foundation.ids import ConnectionId, ConversationId, EventId, IdentityId
-from coachline.messaging.repository.conversations import SOON_SECONDS
 
 # The conversation's row is locked before the event is stored, and gives it its place: the order in
 # the inbox is the order of commits. Who waited for the lock sees the row as its holder left it.
-_STORE = f"""
+_STORE = """
 with held as (
   select id, state, last_seq from conversation
   where tenant_id = $1 and connection_id = $2 and identity_id = $3 and thread = $4
@@ -46,10 +45,10 @@ select held.id, held.state, exists (select from stored) as is_new,
   case when held.state in ('idle', 'waiting') then (
     select count(*) from conversation
     where tenant_id = $1 and state in ('rung', 'running')
-      and (state = 'running' or due_at < clock_timestamp() + interval '{SOON_SECONDS} seconds')
+      and (state = 'running' or due_at < clock_timestamp() + interval '5 seconds')
   ) else 0 end as in_engine
 from held
-"""  # noqa: S608 (a number of ours)
+"""
 
 
 @dataclass(frozen=True, slots=True)

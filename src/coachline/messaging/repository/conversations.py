@@ -14,7 +14,6 @@ from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow
 
 # First half of the key pair of every advisory lock on a tenant's credit.
 _CREDIT_LOCK = 0x636F6163
-SOON_SECONDS = 5
 
 # Built once: making a statement anew costs more than sending it.
 _LOCK = (
@@ -23,14 +22,15 @@ _LOCK = (
     .with_for_update()
     .execution_options(populate_existing=True)
 )
+# A rung row holds credit while it is due within five seconds; arrivals count alike.
 # States stand in the SQL itself: a partial index cannot be proven to fit a parameter, and without
 # it a look at a long conversation reads all of it.
 _COUNT_RUNNING = "select count(*) from conversation where tenant_id = $1 and state = 'running'"
-_COUNT_IN_ENGINE = f"""
+_COUNT_IN_ENGINE = """
 select count(*) from conversation
 where tenant_id = $1 and state in ('rung', 'running')
-  and (state = 'running' or due_at < clock_timestamp() + interval '{SOON_SECONDS} seconds')
-"""  # noqa: S608 (a number of ours)
+  and (state = 'running' or due_at < clock_timestamp() + interval '5 seconds')
+"""
 _LOCK_CREDIT = "select pg_advisory_xact_lock($1, hashtext($2))"
 _SHARE_CREDIT = "select pg_advisory_xact_lock_shared($1, hashtext($2))"
 _RING = """
