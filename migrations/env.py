@@ -9,20 +9,38 @@ from sqlalchemy import Connection, pool, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from coachline.foundation.errors import SettingsInvalid
+from coachline.foundation.settings import load_settings
+
+_LOCK = 0x636F616368  # any number that is ours
+
 
 def run(connection: Connection) -> None:
-    """Run every pending migration on this connection."""
+    """Run every pending migration on this connection; a second run waits for the first."""
+    connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
+    # Only now: this bound is for tables that a running gateway holds, not for the other run.
+    connection.execute(text("set lock_timeout = '2s'"))
+    connection.commit()
     context.configure(connection=connection, transaction_per_migration=True)
     with context.begin_transaction():
-        connection.execute(text("set local lock_timeout = '2s'"))
         context.run_migrations()
 
 
+def owner_url() -> str:
+    """The URL that `coachline migrate` gives, else the setting, for alembic's own commands."""
+    given = context.config.attributes.get("url")
+    if given:
+        return str(given)
+    owner = load_settings().owner_database_url
+    if owner is None:
+        raise SettingsInvalid("COACHLINE_OWNER_DATABASE_URL is not set.")
+    return owner.get_secret_value()
+
+
 async def main() -> None:
-    """Connect with the URL that the caller put into the configuration."""
-    url = context.config.attributes["url"]
+    """Connect as the owner and migrate."""
     engine = create_async_engine(
-        make_url(url).set(drivername="postgresql+asyncpg"), poolclass=pool.NullPool
+        make_url(owner_url()).set(drivername="postgresql+asyncpg"), poolclass=pool.NullPool
     )
     try:
         async with engine.connect() as connection:

@@ -169,7 +169,7 @@ class Database:
         Raises:
             DatabaseUnavailable: one of them cannot.
         """
-        with _translated():
+        with translate_outages():
             for engine in (self._app, self._worker):
                 async with engine.connect() as connection:
                     await connection.execute(text("select 1"))
@@ -200,13 +200,13 @@ _UNREACHABLE = (
 
 @asynccontextmanager
 async def _transaction(session: AsyncSession) -> AsyncIterator[None]:
-    with _translated():
+    with translate_outages():
         async with session, session.begin():
             yield
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translate_outages() -> Iterator[None]:
     """Turn whatever says "not now" into :class:`DatabaseUnavailable`."""
     try:
         yield
@@ -246,7 +246,7 @@ async def open_pool(
     Raises:
         DatabaseUnavailable: PostgreSQL cannot be reached.
     """
-    with _translated():
+    with translate_outages():
         return await asyncpg.create_pool(
             url,
             min_size=2,
@@ -267,4 +267,5 @@ __all__ = [
     "Timestamped",
     "driver_connection",
     "open_pool",
+    "translate_outages",
 ]

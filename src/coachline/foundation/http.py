@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Protocol
 
@@ -17,10 +16,8 @@ from coachline.foundation.edge import REQUEST_ID, Edge
 from coachline.foundation.errors import CoachlineError, Forbidden, Unauthenticated
 from coachline.foundation.ids import TenantId
 from coachline.foundation.paging import BadCursor, Page, decode_cursor, encode_cursor
+from coachline.foundation.principal import ADMIN_SCOPE, Principal
 from coachline.foundation.problems import Problem, Refusal
-
-ADMIN_SCOPE: Final = "admin"
-"""The scope that includes every other one."""
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _LONGEST_TOKEN: Final = 512
@@ -29,19 +26,6 @@ _bearer = HTTPBearer(
     auto_error=False, scheme_name="ApiKey", description="An API key of one tenant: `cl_…`."
 )
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who is calling: one tenant's credential. ``actor`` names it in the audit log."""
-
-    tenant_id: TenantId
-    actor: str
-    scopes: frozenset[str]
-
-    def may(self, scope: str) -> bool:
-        """Tell whether this credential has ``scope``; ``admin`` has them all."""
-        return scope in self.scopes or ADMIN_SCOPE in self.scopes
 
 
 class Authenticator(Protocol):

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from coachline.foundation.database import Database
+from coachline.foundation.database import Database, translate_outages
 from coachline.foundation.errors import SettingsInvalid
 
 _PACKAGED = Path(__file__).parents[1] / "migrations"
@@ -30,12 +30,16 @@ def _config(owner_url: str = "") -> Config:
 
 
 async def migrate(owner_url: str) -> None:
-    """Run every migration that is missing; running it again changes nothing.
+    """Run every migration that is missing; running it again, or twice at once, changes nothing.
 
     Args:
         owner_url: ``postgresql://coachline_owner:…``.
+
+    Raises:
+        DatabaseUnavailable: PostgreSQL cannot be reached, or refuses this role.
     """
-    await asyncio.to_thread(command.upgrade, _config(owner_url), "head")
+    with translate_outages():
+        await asyncio.to_thread(command.upgrade, _config(owner_url), "head")
 
 
 def newest_revision() -> str:

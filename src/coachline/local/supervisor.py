@@ -18,6 +18,8 @@ from coachline.local.valkey import ValkeyServer
 DATABASE = "coachline"
 OLLAMA_DEFAULT_URL = "http://localhost:11434"
 _PROBE_SECONDS = 1.0
+# What a model of 135 million parameters says after this is repetition, and a wait.
+_TINY_ANSWER_TOKENS = 120
 _EMBEDDING_WORDS = ("embed", "minilm", "bge-", "e5-")
 
 Report = Callable[[str, str], None]
@@ -117,6 +119,8 @@ class Supervisor:
             self._report("Embeddings", f"embedded {settings.embed_model}, process {server.pid}")
             return
         self._values["ollama_url"] = server.url
+        if "answer_tokens" not in settings.model_fields_set:
+            self._values["answer_tokens"] = str(_TINY_ANSWER_TOKENS)
         self._report("Models", f"embedded {settings.chat_model}, process {server.pid}")
 
     async def _find_ollama(self) -> str | None:

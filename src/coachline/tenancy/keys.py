@@ -12,8 +12,8 @@ from uuid import UUID
 from coachline.foundation.clock import Clock
 from coachline.foundation.database import Database, TenantSession
 from coachline.foundation.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
-from coachline.foundation.http import Principal
 from coachline.foundation.ids import KeyId, TenantId, new_id
+from coachline.foundation.principal import Principal
 from coachline.tenancy import repository
 from coachline.tenancy.audit import AuditLog
 from coachline.tenancy.tables import KeyRow
