@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ ROLES = {
     "coachline_app": "app-password",
     "coachline_worker": "worker-password",
 }
+
+
+def pytest_sessionfinish() -> None:
+    """Keep the summary the last word: log handlers of tests hold streams that are closed now."""
+    logging.raiseExceptions = False
 
 
 @dataclass(frozen=True)

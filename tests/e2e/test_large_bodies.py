@@ -48,7 +48,11 @@ def head(to: Connected, *lines: str) -> bytes:
 async def status_of(reader: asyncio.StreamReader, seconds: float = 10.0) -> int:
     """The status of the answer; 0 when the connection ended without one."""
     async with asyncio.timeout(seconds):
-        line = await reader.readline()
+        try:
+            line = await reader.readline()
+        except OSError:
+            # Who goes on sending after the answer may lose it to the reset (RFC 9112, 9.6).
+            return 0
         return int(line.split()[1]) if line else 0
 
 
@@ -70,6 +74,8 @@ async def pour(gateway: Gateway, to: Connected, *, key: str = "") -> tuple[int, 
             while sent < HUGE and not answer.done():
                 writer.write(b"%x\r\n%s\r\n" % (len(CHUNK), CHUNK))
                 await writer.drain()
+                # The answer is read as soon as it is there, not when the socket is full.
+                await asyncio.sleep(0)
                 sent += len(CHUNK)
         return await answer, sent
 
@@ -85,12 +91,11 @@ async def test_no_body_makes_the_server_grow(gateway: Gateway, receiver: Callbac
     async with opened(gateway) as (reader, writer):
         writer.write(head(to, f"Content-Length: {HUGE}"))
         assert await status_of(reader) == 413, "refused by its length alone, with no byte sent"
-    for _ in range(3):
-        status, sent = await pour(gateway, to)
-        assert status == 413
-        assert sent < IN_FLIGHT
+    poured = [await pour(gateway, to) for _ in range(3)]
+    assert {status for status, _ in poured} <= {413, 0}
+    assert max(sent for _, sent in poured) < IN_FLIGHT
     many = await asyncio.gather(*(pour(gateway, to) for _ in range(8)))
-    assert {status for status, _ in many} <= {413}
+    assert {status for status, _ in many} <= {413, 0}
 
     bomb = gzip.compress(b"0" * HUGE)
     async with gateway.http.post(
@@ -109,7 +114,7 @@ async def test_no_body_makes_the_server_grow(gateway: Gateway, receiver: Callbac
         assert answer.status in (400, 415, 422)
 
     assert memory_bytes(server, "VmHWM") - before <= GROWTH_LIMIT
-    status, found = await gateway.get(to, "/api/v1/conversations")
+    _, found = await gateway.get(to, "/api/v1/conversations")
     assert [item["messages"] for item in found["items"]] == [1]
 
 

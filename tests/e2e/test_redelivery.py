@@ -6,13 +6,16 @@ import asyncio
 import json
 import random
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
 from channel_kit.signing import parse_secret, sign
+from coachline.foundation.ids import TenantId
 from fixtures.gateway import Connected
 from fixtures.house import House
 from fixtures.tenant_state import count_rows, read_state
+from fixtures.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -35,6 +38,13 @@ async def replay(house: House, to: Connected, recorded: Recorded) -> tuple[int, 
     async with house.http.post(to.inbound_url, data=body, headers=headers) as answer:
         found = await answer.json()
         return answer.status, len(found.get("events", ()))
+
+
+async def is_idle(house: House, to: Connected) -> bool:
+    """Whether the worker has given every conversation of the tenant back."""
+    tenant_id = TenantId(UUID(to.tenant_id))
+    found = await house.services.transcripts.list_conversations(tenant_id)
+    return all(conversation.state == "idle" for conversation in found)
 
 
 async def test_shuffled_and_repeated_deliveries_are_each_answered_once(house: House) -> None:
@@ -80,6 +90,7 @@ async def test_a_delivery_replayed_later_is_stale_and_a_fresh_signature_finds_it
     to = await house.connect("stale")
     assert await replay(house, to, record(to, "m1", "ann")) == (200, 1)
     await house.wait_answered(to, 1)
+    await until(lambda: is_idle(house, to))
     before = await read_state(house.services.database, to.tenant_id)
     for late_seconds in (600, 3 * 86_400):
         recorded = record(to, "m1", "ann", late_seconds=late_seconds)

@@ -25,7 +25,7 @@ from coachline.conversation.prompt import (
 from coachline.conversation.rules import ConversationRules
 from coachline.conversation.sentences import Sentences, sentences_in
 from coachline.conversation.summaries import Summaries
-from coachline.conversation.wording import Wording
+from coachline.conversation.wording import Wording, whole_sentences
 from coachline.foundation.clock import Clock
 from coachline.inference import Answer, ChatRequest, ModelBusy, Models, ModelsUnavailable
 from coachline.knowledge import Passage, Retrieval, Retrieved
@@ -234,7 +234,8 @@ class Orchestrator:
     @staticmethod
     def _word(wording: Wording, answer: Answer) -> DraftReply | None:
         """Step 6: the model's text made fit for a learner, with its citations."""
-        return wording.reply(answer.text)
+        is_cut = answer.done_reason == "length"
+        return wording.reply(whole_sentences(answer.text) if is_cut else answer.text)
 
     async def _apologise(self, turn: Turn, scene: _Scene, trace: TurnTrace) -> _Ending:
         """In place of step 6: one polite sentence, unless it was said a moment ago."""

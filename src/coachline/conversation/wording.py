@@ -24,6 +24,7 @@ _ROLE: Final = re.compile(
 )
 _MARKER: Final = re.compile(r"[ \t]?\[(\d{1,4}(?:\s?,\s?\d{1,4})*)\](?![(\[:])")
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
+_SENTENCE_END: Final = re.compile(r"[.!?…。！？][\"'”’)\]*_]*(?=\s|$)|[。！？]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,17 @@ class Wording:
             Citation(number=n, title=self.passages[n - 1].title, source=self.passages[n - 1].source)
             for n in numbers
         )
+
+
+def whole_sentences(written: str) -> str:
+    """An answer that ran into its limit, without the sentence that it broke off.
+
+    Where the whole second half is one sentence, it stays and ends in an ellipsis.
+    """
+    ends = [found.end() for found in _SENTENCE_END.finditer(written)]
+    if ends and ends[-1] >= len(written.rstrip()) / 2:
+        return written[: ends[-1]].rstrip()
+    return written.rstrip() + "…"
 
 
 def _numbers(found: re.Match[str]) -> list[int]:

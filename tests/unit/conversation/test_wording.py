@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coachline.conversation.wording import Wording
+from coachline.conversation.wording import Wording, whole_sentences
 from coachline.knowledge import Passage
 
 MakePassage = Callable[..., Passage]
@@ -78,3 +78,21 @@ def test_a_half_written_answer_is_shown_without_an_error(text: str, upto: int) -
     shown = worded(text[:upto])
     assert "\x00" not in shown
     assert shown == shown.strip()
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("Rest today. Walk tomorrow! And on the thi", "Rest today. Walk tomorrow!"),
+        ('She said "go." Then the', 'She said "go."'),
+        (
+            "One. But this sentence goes on and on without any",
+            "One. But this sentence goes on and on without any…",
+        ),
+        ("No end at al", "No end at al…"),
+        ("3.5 km is enough. Next week 4.", "3.5 km is enough. Next week 4."),
+        ("休息一下。明天走", "休息一下。"),
+    ],
+)
+def test_an_answer_that_was_cut_ends_with_a_whole_sentence(written: str, read: str) -> None:
+    assert whole_sentences(written) == read
