@@ -30,7 +30,8 @@ def skeleton(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return package
 
 
-@pytest.fixture(scope="session")
+# For one module: to every test after it the channel would be installed.
+@pytest.fixture(scope="module")
 def acme_tests(skeleton: Path) -> Iterator[ModuleType]:
     """The imported test module of that channel."""
     folders = [str(skeleton / "src"), str(skeleton / "tests")]
