@@ -25,6 +25,8 @@ MOST_ROWS_READ = 150
 READ = """
 select relname, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) as rows
 from pg_stat_xact_user_tables where schemaname = 'public'
+  -- The tables that are filled below: one of some hundred rows is rightly read as a whole.
+  and relname in ('conversation', 'identity', 'inbox_event', 'learner', 'outbox_reply', 'turn')
 """
 SEED = (
     # Learners who wrote once, long ago.
@@ -130,19 +132,9 @@ async def seed(desk: Desk, live: LiveConnection, servers: Servers) -> Conversati
     return conversation_id
 
 
-async def forget_jobs(servers: Servers) -> None:
-    """Drop what other tests left in the engine: a table of some hundred rows is read as a whole."""
-    admin = await asyncpg.connect(servers.postgres.admin_url("coachline"))
-    try:
-        await admin.execute("delete from pgqueuer")
-    finally:
-        await admin.close()
-
-
 async def test_a_turn_reads_few_rows_however_many_are_stored(
     servers: Servers, counting: CountingDatabase, make_desk: MakeDesk, tenants: Pair
 ) -> None:
-    await forget_jobs(servers)
     desk = make_desk(QueueRules(max_turns=20, sweep_grace_seconds=0), database=counting)
     live = await desk.connect(tenants[0])
     await desk.receive(live, "first")
