@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -48,11 +50,7 @@ def head(to: Connected, *lines: str) -> bytes:
 async def status_of(reader: asyncio.StreamReader, seconds: float = 10.0) -> int:
     """The status of the answer; 0 when the connection ended without one."""
     async with asyncio.timeout(seconds):
-        try:
-            line = await reader.readline()
-        except OSError:
-            # Who goes on sending after the answer may lose it to the reset (RFC 9112, 9.6).
-            return 0
+        line = await reader.readline()
         return int(line.split()[1]) if line else 0
 
 
@@ -64,20 +62,28 @@ def memory_bytes(process: Process, name: str) -> int:
 
 
 async def pour(gateway: Gateway, to: Connected, *, key: str = "") -> tuple[int, int]:
-    """Send 100 MB in chunks, without a length; the status, and how much was sent by then."""
+    """Send 100 MB in chunks, without a length; the status, and how much was sent by then.
+
+    On a bare socket: what the kernel has received can still be read after sending has failed.
+    """
     sent = 0
-    async with opened(gateway) as (reader, writer):
+    loop = asyncio.get_running_loop()
+    parts = urlsplit(gateway.url)
+    with socket.socket() as peer:
+        peer.setblocking(False)
+        await loop.sock_connect(peer, (parts.hostname, parts.port))
         lines = ["Transfer-Encoding: chunked", "Content-Type: application/json"]
-        writer.write(head(to, *lines, *([f"Authorization: Bearer {key}"] if key else [])))
-        answer = asyncio.create_task(status_of(reader, seconds=30))
-        with suppress(OSError):
-            while sent < HUGE and not answer.done():
-                writer.write(b"%x\r\n%s\r\n" % (len(CHUNK), CHUNK))
-                await writer.drain()
-                # The answer is read as soon as it is there, not when the socket is full.
-                await asyncio.sleep(0)
-                sent += len(CHUNK)
-        return await answer, sent
+        start = head(to, *lines, *([f"Authorization: Bearer {key}"] if key else []))
+        answer = asyncio.create_task(loop.sock_recv(peer, 64))
+        async with asyncio.timeout(30):
+            with suppress(OSError):
+                await loop.sock_sendall(peer, start)
+                while sent < HUGE and not answer.done():
+                    await loop.sock_sendall(peer, b"%x\r\n%s\r\n" % (len(CHUNK), CHUNK))
+                    sent += len(CHUNK)
+                    await asyncio.sleep(0)
+            line = await answer
+    return int(line.split()[1]) if line else 0, sent
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see memory")
@@ -92,10 +98,10 @@ async def test_no_body_makes_the_server_grow(gateway: Gateway, receiver: Callbac
         writer.write(head(to, f"Content-Length: {HUGE}"))
         assert await status_of(reader) == 413, "refused by its length alone, with no byte sent"
     poured = [await pour(gateway, to) for _ in range(3)]
-    assert {status for status, _ in poured} <= {413, 0}
+    assert {status for status, _ in poured} == {413}
     assert max(sent for _, sent in poured) < IN_FLIGHT
     many = await asyncio.gather(*(pour(gateway, to) for _ in range(8)))
-    assert {status for status, _ in many} <= {413, 0}
+    assert {status for status, _ in many} <= {413}
 
     bomb = gzip.compress(b"0" * HUGE)
     async with gateway.http.post(
