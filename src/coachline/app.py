@@ -19,7 +19,7 @@ from coachline.foundation.http import Guard, install
 from coachline.foundation.settings import Settings
 from coachline.knowledge.routes import KnowledgeRoutes
 from coachline.learners.routes import LearnerRoutes
-from coachline.messaging.routes import ConnectionRoutes, WebhookRoutes
+from coachline.messaging.routes import ConnectionRoutes, InstallRoutes, WebhookRoutes
 from coachline.tenancy.routes import TenancyRoutes
 
 _READY_SECONDS = 3.0
@@ -61,9 +61,10 @@ def create_app(services: Services, extra: Sequence[APIRouter] = ()) -> FastAPI:
         TenancyRoutes(
             services.tenants, services.keys, services.audit, services.database, guard
         ).router,
-        ConnectionRoutes(services.connections, guard, public_url=public_url).router,
+        ConnectionRoutes(services.connections, services.installs, services.trials, guard).router,
+        InstallRoutes(services.installs, services.limits, public_url=public_url).router,
         LearnerRoutes(services.learners, guard).router,
-        ConversationRoutes(services.transcripts, guard).router,
+        ConversationRoutes(services.transcripts, services.export, guard, services.clock).router,
         KnowledgeRoutes(services.documents, services.retrieval, guard).router,
         _operations(services),
         *extra,

@@ -11,10 +11,22 @@ from pydantic import SecretStr
 
 from coachline import conversation as conversing
 from coachline.conversation import (
+    Commands,
     ConversationRules,
+    Desk,
+    Ears,
+    Erasure,
+    Export,
+    Hearing,
+    Helping,
     History,
+    Linking,
     Notices,
     Orchestrator,
+    Pausing,
+    Reach,
+    Rights,
+    Sources,
     Summaries,
 )
 from coachline.foundation.clock import Clock, SystemClock
@@ -23,7 +35,7 @@ from coachline.foundation.engine import Engine
 from coachline.foundation.errors import SettingsInvalid
 from coachline.foundation.metrics import Metrics
 from coachline.foundation.outgoing import Outgoing, open_outgoing
-from coachline.foundation.redis import open_redis
+from coachline.foundation.redis import Redis, open_redis
 from coachline.foundation.seal import Seal, parse_master_keys
 from coachline.foundation.settings import PREFIX, Settings
 from coachline.inference import (
@@ -44,17 +56,26 @@ from coachline.knowledge import (
     Retrieval,
     VectorStore,
 )
-from coachline.learners import Identities, Learners
+from coachline.learners import Consent, Identities, LearnerRights, Learners, LinkCodes
 from coachline.messaging import (
+    Belonging,
     Connections,
     Delivery,
     DeliveryRules,
     Drafts,
+    Files,
+    Installs,
     Intake,
+    Listener,
+    Pace,
+    Posting,
     Queue,
     QueueRules,
+    Receipts,
+    References,
     Registry,
     Transcripts,
+    Trials,
     TurnLedger,
 )
 from coachline.tenancy import AuditLog, Keys, Limits, Rates, Tenants
@@ -80,8 +101,12 @@ class Services:
     connections: Connections
     queue: Queue
     intake: Intake
+    listener: Listener
+    installs: Installs
+    trials: Trials
     ledger: TurnLedger
     delivery: Delivery
+    posting: Posting
     transcripts: Transcripts
     documents: Documents
     ingestion: Ingestion
@@ -89,6 +114,8 @@ class Services:
     rebuild: Rebuild
     rebuild_requests: RebuildRequests
     summaries: Summaries
+    erasure: Erasure
+    export: Export
     orchestrator: Orchestrator
 
     @property
@@ -152,11 +179,27 @@ class _Wiring:
             registry=self._registry,
             connections=self._connections,
             queue=self._queue,
-            intake=Intake(self._database, Identities(), self._tenants, self._queue),
+            intake=self._intake,
+            listener=Listener(
+                self._database, self._connections, self._intake, clock, self._metrics
+            ),
+            installs=Installs(
+                self._database, self._connections, clock, public_url=public_url(self._settings)
+            ),
+            trials=Trials(
+                self._database, self._connections, Identities(), self._consent, self._audit, clock
+            ),
             ledger=self._ledger,
             delivery=Delivery(
-                self._database, self._connections, clock, self._metrics, self._delivery_rules
+                self._database,
+                self._connections,
+                self._consent,
+                Pace(self._redis, clock),
+                clock,
+                self._metrics,
+                self._delivery_rules,
             ),
+            posting=self._posting,
             transcripts=self._transcripts,
             documents=Documents(self._database, engine, self._audit),
             ingestion=Ingestion(self._database, engine, vectors, embedder, self._audit, clock),
@@ -164,6 +207,8 @@ class _Wiring:
             rebuild=Rebuild(self._database, engine, vectors, embedder),
             rebuild_requests=RebuildRequests(self._database, engine, self._audit),
             summaries=self._summaries,
+            erasure=self._erasure,
+            export=Export(self._database, self._rights, self._transcripts),
             orchestrator=Orchestrator(self._steps, self._conversation_rules, clock),
         )
 
@@ -194,15 +239,75 @@ class _Wiring:
     @cached_property
     def _limits(self) -> Limits:
         settings = self._settings
-        redis = open_redis(_need(settings.redis_url, "redis_url"))
-        self._stack.push_async_callback(redis.aclose)
         rates = Rates(
             api_requests_per_minute=settings.api_requests_per_minute,
             learner_messages_per_minute=settings.learner_messages_per_minute,
             failed_auth_per_minute=settings.failed_auth_per_minute,
             messages_per_day=settings.messages_per_day,
         )
-        return Limits(redis, self._clock, rates)
+        return Limits(self._redis, self._clock, rates)
+
+    @cached_property
+    def _redis(self) -> Redis:
+        redis = open_redis(_need(self._settings.redis_url, "redis_url"))
+        self._stack.push_async_callback(redis.aclose)
+        return redis
+
+    @cached_property
+    def _consent(self) -> Consent:
+        return Consent(self._clock)
+
+    @cached_property
+    def _codes(self) -> LinkCodes:
+        return LinkCodes(self._clock, self._consent)
+
+    @cached_property
+    def _rights(self) -> LearnerRights:
+        return LearnerRights(self._clock, self._consent, self._codes)
+
+    @cached_property
+    def _posting(self) -> Posting:
+        return Posting(self._database, self._connections, self._queue)
+
+    @cached_property
+    def _erasure(self) -> Erasure:
+        return Erasure(self._database, self._engine, self._rights, Belonging(), self._clock)
+
+    @cached_property
+    def _notices(self) -> Notices:
+        return Notices(self._database, self._clock)
+
+    @cached_property
+    def _references(self) -> References:
+        return References(self._database)
+
+    @cached_property
+    def _desk(self) -> Desk:
+        database, codes, belonging = self._database, self._codes, Belonging()
+        return Desk(
+            helping=Helping(),
+            linking=Linking(
+                database, codes, self._learners, belonging, self._posting, self._limits
+            ),
+            pausing=Pausing(database, self._consent, codes, self._clock),
+            rights=Rights(database, self._rights, belonging, self._connections, self._erasure),
+            sources=Sources(self._references, self._retrieval),
+            ledger=self._ledger,
+        )
+
+    @cached_property
+    def _hearing(self) -> Hearing:
+        ears = Ears(
+            references=self._references,
+            transcripts=self._transcripts,
+            files=Files(self._connections),
+            notices=self._notices,
+            limits=self._limits,
+            helping=self._desk.helping,
+            pausing=self._desk.pausing,
+            commands=Commands(self._desk),
+        )
+        return Hearing(ears)
 
     @cached_property
     def _learners(self) -> Learners:
@@ -221,7 +326,24 @@ class _Wiring:
     @cached_property
     def _connections(self) -> Connections:
         return Connections(
-            self._database, self._registry, self._seal, self._audit, self._clock, self._http
+            self._database,
+            self._registry,
+            self._seal,
+            self._audit,
+            self._clock,
+            self._http,
+            public_url=public_url(self._settings),
+        )
+
+    @cached_property
+    def _intake(self) -> Intake:
+        return Intake(
+            self._database,
+            Identities(),
+            self._tenants,
+            self._queue,
+            self._connections,
+            Receipts(self._consent),
         )
 
     @cached_property
@@ -348,12 +470,16 @@ class _Wiring:
         return conversing.Services(
             tenants=self._tenants,
             learners=self._learners,
+            connections=self._connections,
+            transcripts=self._transcripts,
+            hearing=self._hearing,
+            reach=Reach(self._database, self._codes, self._transcripts),
             limits=self._limits,
-            notices=Notices(self._database, self._clock),
+            notices=self._notices,
             history=History(self._database, self._transcripts, window_tokens=window_tokens),
             retrieval=self._retrieval,
             models=self._models,
-            drafts=Drafts(self._connections, self._clock),
+            drafts=Drafts(self._connections, self._ledger, self._clock),
             ledger=self._ledger,
             summaries=self._summaries,
         )

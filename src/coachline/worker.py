@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from uuid import UUID
 
 import structlog
 
 from coachline.bootstrap import Services
-from coachline.conversation import SUMMARISE_JOB
+from coachline.conversation import ERASE_JOB, SUMMARISE_JOB
 from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.engine import Payload, RetryLater
 from coachline.foundation.errors import LeaseLost
-from coachline.foundation.ids import ConversationId, DocumentId, TenantId
+from coachline.foundation.ids import ConversationId, DocumentId, LearnerId, TenantId
 from coachline.foundation.job_runner import JobRunner
 from coachline.foundation.settings import Settings
 from coachline.foundation.tasks import finish
 from coachline.knowledge import INGEST_JOB, REBUILD_JOB
-from coachline.messaging import CONVERSATION_JOB, Lease, Turn, TurnTrace
+from coachline.messaging import CONVERSATION_JOB, Lease, Turn, TurnOvertaken, TurnTrace
 
 _LEASE_RETRY_SECONDS = 1.0
 _ABANDON_SECONDS = 3.0
 _ABANDON_PAUSE_SECONDS = 0.2
+_MOST_TRIES = 5
 # Documents, rebuilds and summaries take long; the other places are for conversations.
 _LONG_JOBS_AT_ONCE = 8
 
@@ -78,22 +80,30 @@ class Worker:
     async def _work(self, lease: Lease) -> bool:
         """Do what is due; True when a turn failed and should be tried later."""
         services = self._services
-        if not await services.delivery.settle(lease):
+        if not lease.is_settled and not await services.delivery.settle(lease):
             return False
-        turn = await services.ledger.begin(lease)
-        if turn is None:
-            return False
-        with services.metrics.turns_running.track_inprogress():
-            if not await self._answer(turn):
-                return True
-        await services.delivery.settle(lease)
+        # Who goes on changing their message is looked at again like any other, after a while.
+        for _ in range(_MOST_TRIES):
+            turn = await services.ledger.begin(lease)
+            if turn is None:
+                return False
+            try:
+                with services.metrics.turns_running.track_inprogress():
+                    is_answered = await self._answer(turn)
+            except TurnOvertaken:
+                log.info("turn.overtaken", turn_id=str(turn.id))
+                await finish(self._abandon(turn))
+                continue
+            if is_answered:
+                await services.delivery.settle(lease)
+            return not is_answered
         return False
 
     async def _answer(self, turn: Turn) -> bool:
         services = self._services
         try:
             await services.orchestrator.answer(turn)
-        except LeaseLost:
+        except (LeaseLost, TurnOvertaken):
             raise
         except (asyncio.CancelledError, DatabaseUnavailable):
             await finish(self._abandon(turn))
@@ -137,9 +147,27 @@ class Worker:
             TenantId(UUID(payload["tenant_id"])), ConversationId(UUID(payload["conversation_id"]))
         )
 
+    async def on_erasure(self, payload: Payload) -> None:
+        """Overwrite what a forgotten learner said.
+
+        Raises:
+            RetryLater: a reply of theirs is still under way.
+        """
+        await self._services.erasure.run(
+            TenantId(UUID(payload["tenant_id"])),
+            LearnerId(UUID(payload["learner_id"])),
+            asked_at=datetime.fromisoformat(payload["asked_at"]),
+            round_=payload["round"],
+        )
+
     async def on_rebuild(self, payload: Payload) -> None:
         """Make one tenant's vectors anew."""
         await self._services.rebuild.run(TenantId(UUID(payload["tenant_id"])))
+
+    async def sweep_erasures(self) -> None:
+        """Take up erasures whose job was lost."""
+        for tenant in await self._services.tenants.list():
+            await self._services.erasure.sweep(tenant.id)
 
     async def sweep_documents(self) -> None:
         """Take up documents whose job was lost."""
@@ -159,7 +187,10 @@ def build_runner(services: Services, settings: Settings, worker_url: str) -> Job
     runner.on(CONVERSATION_JOB, worker.on_bell)
     runner.on(INGEST_JOB, worker.on_document, at_once=_LONG_JOBS_AT_ONCE)
     runner.on(REBUILD_JOB, worker.on_rebuild, at_once=1)
+    runner.on(ERASE_JOB, worker.on_erasure, at_once=_LONG_JOBS_AT_ONCE)
     runner.on(SUMMARISE_JOB, worker.on_summary, at_once=_LONG_JOBS_AT_ONCE)
     runner.every("sweep", f"* * * * * */{int(settings.sweep_seconds)}", services.queue.sweep)
     runner.every("sweep_documents", "*/5 * * * *", worker.sweep_documents)
+    runner.every("sweep_erasures", "*/15 * * * *", worker.sweep_erasures)
+    runner.beside(services.listener.run, services.listener.stop)
     return runner

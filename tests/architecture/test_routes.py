@@ -23,6 +23,8 @@ pytestmark = pytest.mark.architecture
 PUBLIC: Mapping[str, str] = MappingProxyType(
     {
         "/webhooks/{connection_id}": "the channel verifies the platform's signature first",
+        "/connect/{connection_id}": "takes a link that is good once, for ten minutes",
+        "/connect/{connection_id}/done": "state and cookie of the browser that left must fit",
         "/health/live": "says only that the process answers",
         "/health/ready": "says only which part is missing",
         "/metrics": "counts without tenant or learner; kept private by the reverse proxy",

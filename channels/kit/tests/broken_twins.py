@@ -103,7 +103,11 @@ def test_it_keeps_the_contract(acme: ModuleType) -> Members:
 
 
 def test_its_abilities_and_its_capabilities_agree(acme: ModuleType) -> Members:
-    return {"stream_interval_seconds": 1.0, "streams": True, "stream": acme.AcmeChannel.send}
+    return {
+        "stream_seconds": acme.AcmeChannel.send,
+        "streams": True,
+        "stream": acme.AcmeChannel.send,
+    }
 
 
 def test_its_settings_refuse_what_is_missing(acme: ModuleType) -> Members:

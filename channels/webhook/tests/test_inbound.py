@@ -46,6 +46,8 @@ def body(**changed: Any) -> bytes:
         ({"text": "é" * (MOST_TEXT_BYTES // 2 + 1)}, "longer than 65536 bytes"),
         ({"type": "edit"}, "an? edit needs reply_to"),
         ({"type": "delete"}, "needs reply_to"),
+        ({"type": "consent"}, "a consent needs consent"),
+        ({"type": "consent", "consent": "maybe"}, "consent: "),
     ],
 )
 def test_a_wrong_field_is_named_and_its_content_is_not_shown(
@@ -91,3 +93,8 @@ def test_the_body_names_the_event_and_the_delivery_does_so_otherwise() -> None:
 @pytest.mark.parametrize("own", ["reply", "reply.draft"])
 def test_our_own_words_are_left_out_whatever_else_is_in_them(own: str) -> None:
     assert parse_events(HEADERS, json.dumps({"type": own}).encode()) == ()
+
+
+def test_a_field_named_consent_is_the_senders_own_in_any_other_type() -> None:
+    (event,) = parse_events(HEADERS, body(consent=True))
+    assert (event.kind, event.consent) == ("message", None)

@@ -16,8 +16,10 @@ import pytest
 from channel_kit import (
     ChannelError,
     ChannelUnavailable,
+    Choice,
     Citation,
     CredentialsRejected,
+    Draft,
     OutcomeUnknown,
     RateLimited,
     Reply,
@@ -38,6 +40,8 @@ REPLY = Reply(
     text="Begin *small* [1]. 👋",
     in_reply_to=("evt-1", "evt-2"),
     citations=(Citation(number=1, title="Habits", source="habits.md"),),
+    choices=(Choice(label="Tell me more", value="more"),),
+    hint="More is to come.",
     part=1,
     parts=2,
 )
@@ -83,6 +87,8 @@ async def test_a_reply_is_posted_as_documented_and_signed_with_every_secret() ->
         "thread": "course-7",
         "text": "Begin *small* [1]. 👋",
         "citations": [{"number": 1, "title": "Habits", "source": "habits.md"}],
+        "choices": [{"label": "Tell me more", "value": "more"}],
+        "hint": "More is to come.",
         "part": 1,
         "parts": 2,
     }
@@ -261,7 +267,7 @@ async def test_drafts_are_signed_and_each_has_its_own_delivery_id() -> None:
         assert isinstance(channel, Streaming)
         assert channel.streams
         for text in ("Begin", "Begin small"):
-            await channel.stream(draft_id="draft-1", thread="course-7", text=text)
+            await channel.stream(Draft(id="draft-1", thread="course-7", text=text))
     first, second = platform.calls
     assert first.headers["webhook-id"] != second.headers["webhook-id"]
     assert is_signed(first)
@@ -279,7 +285,7 @@ async def test_a_slow_receiver_costs_a_draft_only_its_own_short_limit(
     monkeypatch.setattr(channel_module, "_DRAFT_LIMITS", aiohttp.ClientTimeout(total=0.1))
     async with receiver(Fault.NO_ANSWER, stream=True) as (_, channel):
         with pytest.raises(OutcomeUnknown):
-            await channel.stream(draft_id="draft-1", thread="course-7", text="Begin")
+            await channel.stream(Draft(id="draft-1", thread="course-7", text="Begin"))
 
 
 async def test_drafts_are_off_unless_asked_for() -> None:

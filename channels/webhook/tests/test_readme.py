@@ -15,6 +15,7 @@ import pytest
 from channel_kit import Reply
 from channel_kit.signing import generate_secret, parse_secret, verify
 from channel_webhook import WebhookChannel
+from channel_webhook.channel import STREAM_SECONDS
 from channel_webhook.inbound import parse_events
 from channel_webhook.outbound import render_reply
 
@@ -67,4 +68,4 @@ def test_the_documented_message_and_reply_are_the_real_ones() -> None:
 
 def test_the_documented_limits_are_the_real_ones() -> None:
     assert f"{WebhookChannel.capabilities.max_text:,} bytes" in README
-    assert f"{WebhookChannel.stream_interval_seconds} s" in README
+    assert f"every {STREAM_SECONDS} s" in README

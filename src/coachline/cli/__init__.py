@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from coachline.cli import channels, chat, connections, doctor, keys, knowledge, messages, servers
+from coachline.cli import (
+    channels,
+    chat,
+    connect,
+    connections,
+    doctor,
+    keys,
+    knowledge,
+    lab,
+    messages,
+    servers,
+)
 from coachline.cli import tenants as tenant_commands
 
 app = typer.Typer(
@@ -18,9 +29,10 @@ for command in (servers.up, servers.serve, servers.work, servers.migrate, doctor
     app.command()(command)
 app.command()(chat.chat)
 app.command()(messages.why)
+app.command()(lab.lab)
 app.add_typer(tenant_commands.app, name="tenant")
 app.add_typer(keys.app, name="key")
-app.add_typer(connections.connect, name="connect")
+app.add_typer(connect.app, name="connect")
 app.add_typer(connections.app, name="connection")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(channels.app, name="channel")

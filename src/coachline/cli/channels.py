@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -17,16 +18,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 @app.command(name="list")
 def list_all(as_json: AsJson = False) -> None:
     """List the installed channels."""
-    from coachline.messaging import Registry
+    from coachline.foundation.logs import configure_logs
+    from coachline.messaging import Registry, UnknownChannel
 
+    # What cannot be imported is told on stderr; the others are still listed.
+    configure_logs("warning", "text")
     registry = Registry.installed()
-    emit(
-        [
-            {"channel": name, **registry.get(name).capabilities.model_dump()}
-            for name in registry.list()
-        ],
-        as_json,
-    )
+    rows = []
+    for name in registry.list():
+        with suppress(UnknownChannel):
+            rows.append({"channel": name, **registry.get(name).capabilities.model_dump()})
+    emit(rows, as_json)
 
 
 @app.command()

@@ -1,50 +1,80 @@
-"""``coachline connect`` and ``coachline connection``."""
+"""``coachline connection``: look at connections, test, open and close them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
 
 from coachline.cli.support import emit, open_services, run
-from coachline.foundation.ids import ConnectionId
+from coachline.foundation.ids import ConnectionId, TenantId
 
-connect = typer.Typer(no_args_is_help=True, help="Connect a tenant to a channel.")
-app = typer.Typer(no_args_is_help=True, help="List and disable connections.")
+if TYPE_CHECKING:
+    from coachline.bootstrap import Services
+    from coachline.messaging import Connection
+
+app = typer.Typer(no_args_is_help=True, help="List, test, disable connections.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 TenantName = Annotated[str, typer.Option("--tenant", "-t", help="The tenant's name.")]
+Which = Annotated[str, typer.Argument(metavar="NAME_OR_ID", help="The connection.")]
+
+_PAGE = 200
 
 
-@connect.command()
-def webhook(
-    tenant: TenantName,
-    callback: Annotated[str, typer.Option(help="Where replies are posted: https://….")],
-    name: Annotated[str, typer.Option(help="Name of the connection.")] = "webhook",
-    stream: Annotated[bool, typer.Option(help="Post drafts while an answer is written.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Connect a plain webhook; its signing secret is shown this once."""
+@app.command(name="list")
+def list_all(tenant: TenantName, as_json: AsJson = False) -> None:
+    """List a tenant's connections and how they are."""
 
-    from channel_kit.signing import generate_secret
+    async def work() -> None:
+        connections: list[Connection] = []
+        async with open_services() as services:
+            found = await services.tenants.get_by_name(tenant)
+            after: ConnectionId | None = None
+            while page := await services.connections.list(found.id, after=after, limit=_PAGE):
+                connections += page
+                after = page[-1].id
+            emit([_shown(services, item) for item in connections], as_json)
+
+    run(work)
+
+
+@app.command()
+def show(which: Which, tenant: TenantName, as_json: AsJson = False) -> None:
+    """Show one connection."""
 
     async def work() -> None:
         async with open_services() as services:
-            found = await services.tenants.get_by_name(tenant)
-            secret = generate_secret()
-            made = await services.connections.add(
-                found.id,
-                "webhook",
-                name,
-                {"secrets": [secret], "callback_url": callback, "stream": stream},
-                actor="cli",
+            emit(_shown(services, await _find(services, tenant, which)), as_json)
+
+    run(work)
+
+
+@app.command(name="test")
+def send_test(
+    which: Which,
+    tenant: TenantName,
+    to: Annotated[str, typer.Option(help="A chat id, a phone number, a thread of the channel.")],
+    text: Annotated[str | None, typer.Option(help="What to send.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send one message on a connection, beside every conversation."""
+
+    async def work() -> None:
+        from coachline.messaging import GREETING
+
+        async with open_services() as services:
+            found = await _find(services, tenant, which)
+            receipt = await services.trials.send(
+                found.tenant_id, found.id, to=to, text=text or GREETING, actor="cli"
             )
             emit(
                 {
-                    "connection_id": str(made.id),
-                    "inbound_url": f"{services.public_url}/webhooks/{made.id}",
-                    "secret": secret,
+                    "connection_id": str(found.id),
+                    "external_id": receipt.external_id,
+                    "accepted_at": receipt.accepted_at.isoformat(),
                 },
                 as_json,
             )
@@ -52,38 +82,30 @@ def webhook(
     run(work)
 
 
-@app.command(name="list")
-def list_all(tenant: TenantName, as_json: AsJson = False) -> None:
-    """List a tenant's connections."""
+@app.command()
+def install(which: Which, tenant: TenantName, as_json: AsJson = False) -> None:
+    """Make a new link that installs a connection by a click in its platform."""
 
     async def work() -> None:
         async with open_services() as services:
-            found = await services.tenants.get_by_name(tenant)
-            connections = await services.connections.list(found.id, limit=200)
+            found = await _find(services, tenant, which)
             emit(
-                [
-                    {
-                        "connection_id": str(item.id),
-                        "channel": item.channel,
-                        "name": item.name,
-                        "state": item.state,
-                        "problem": item.problem,
-                        "inbound_url": f"{services.public_url}/webhooks/{item.id}",
-                    }
-                    for item in connections
-                ],
+                {
+                    "install_url": await services.installs.begin(found.tenant_id, found.id),
+                    "redirect_url": services.installs.redirect_url(found.id),
+                },
                 as_json,
             )
 
     run(work)
 
 
-def _set_state(tenant: str, connection_id: UUID, state: str, as_json: bool) -> None:
+def _set_state(tenant: str, which: str, state: str, as_json: bool) -> None:
     async def work() -> None:
         async with open_services() as services:
-            found = await services.tenants.get_by_name(tenant)
+            found = await _find(services, tenant, which)
             changed = await services.connections.set_state(
-                found.id, ConnectionId(connection_id), state, actor="cli"
+                found.tenant_id, found.id, state, actor="cli"
             )
             emit({"connection_id": str(changed.id), "state": changed.state}, as_json)
 
@@ -91,15 +113,15 @@ def _set_state(tenant: str, connection_id: UUID, state: str, as_json: bool) -> N
 
 
 @app.command()
-def disable(connection_id: UUID, tenant: TenantName, as_json: AsJson = False) -> None:
+def disable(which: Which, tenant: TenantName, as_json: AsJson = False) -> None:
     """Take nothing in and send nothing out on a connection."""
-    _set_state(tenant, connection_id, "disabled", as_json)
+    _set_state(tenant, which, "disabled", as_json)
 
 
 @app.command()
-def enable(connection_id: UUID, tenant: TenantName, as_json: AsJson = False) -> None:
-    """Open a disabled connection again."""
-    _set_state(tenant, connection_id, "active", as_json)
+def enable(which: Which, tenant: TenantName, as_json: AsJson = False) -> None:
+    """Open a disabled connection again, after asking its platform."""
+    _set_state(tenant, which, "active", as_json)
 
 
 @app.command()
@@ -112,3 +134,30 @@ def reseal(tenant: TenantName, as_json: AsJson = False) -> None:
             emit({"resealed": await services.connections.reseal(found.id)}, as_json)
 
     run(work)
+
+
+async def _find(services: Services, tenant: str, which: str) -> Connection:
+    from coachline.messaging import ConnectionNotFound
+
+    tenant_id: TenantId = (await services.tenants.get_by_name(tenant)).id
+    with suppress(ValueError, ConnectionNotFound):
+        return await services.connections.get(tenant_id, ConnectionId(UUID(which)))
+    found = await services.connections.find_named(tenant_id, which)
+    if found is None:
+        raise ConnectionNotFound(f"There is no connection {which!r}.")
+    return found
+
+
+def _shown(services: Services, item: Connection) -> dict[str, Any]:
+    return {
+        "connection_id": str(item.id),
+        "channel": item.channel,
+        "name": item.name,
+        "title": item.title,
+        "state": item.state,
+        "problem": item.problem,
+        "health": item.health,
+        "heard_at": None if item.heard_at is None else item.heard_at.isoformat(),
+        "write_to": item.write_to,
+        "inbound_url": services.connections.inbound_url(item.id),
+    }

@@ -13,6 +13,7 @@ from coachline.foundation.errors import CoachlineError
 from coachline.foundation.settings import Settings, load_settings
 
 _CHECK_SECONDS = 5.0
+_MOST_CONNECTIONS = 10_000
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False) -> None:
@@ -149,6 +150,25 @@ async def _check_keys(settings: Settings) -> str:
     return "can be read"
 
 
+async def _check_connections(settings: Settings) -> str:
+    from coachline import bootstrap
+
+    await _check_database(settings)
+    ill: list[str] = []
+    count = 0
+    async with bootstrap.open_services(settings) as services:
+        for tenant in await services.tenants.list():
+            for item in await services.connections.list(tenant.id, limit=_MOST_CONNECTIONS):
+                count += item.state == "active"
+                if item.state == "active" and item.health in ("deaf", "lost"):
+                    ill.append(f"{tenant.name}/{item.name} is {item.health}")
+                elif item.state != "active" and item.problem:
+                    ill.append(f"{tenant.name}/{item.name} is closed ({item.problem})")
+    if ill:
+        raise CoachlineError("; ".join(ill))
+    return f"{count} open"
+
+
 _PARTS: tuple[tuple[str, str, Callable[[Settings], Awaitable[str]]], ...] = (
     ("PostgreSQL", "database_url", _check_database),
     ("Valkey", "redis_url", _check_redis),
@@ -156,4 +176,5 @@ _PARTS: tuple[tuple[str, str, Callable[[Settings], Awaitable[str]]], ...] = (
     ("Models", "ollama_url", _check_models),
     ("Embeddings", "ollama_url", _check_embeddings),
     ("Master keys", "master_keys", _check_keys),
+    ("Connections", "database_url", _check_connections),
 )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
 from typing import Final
 from uuid import UUID
 
 from channel_kit import EventKind
 from coachline.conversation.prompt import join_messages
+from coachline.conversation.reach import Shared
 from coachline.conversation.repository import ConversationMemory
 from coachline.conversation.sentences import is_own_sentence
 from coachline.conversation.tokens import MESSAGE_TOKENS, estimate_tokens
@@ -58,48 +61,105 @@ class History:
         *,
         current: AbstractSet[UUID],
         apology: str | None,
+        shared: Sequence[Shared] = (),
     ) -> Window:
         """Return what was said before the events ``current``, without the gateway's own notices.
+
+        ``shared`` are the person's other conversations that this one may know of: their words are
+        put in between by time, or their summaries are added.
 
         Raises:
             DatabaseUnavailable: PostgreSQL cannot be reached.
         """
+        own = await self._look(tenant_id, conversation_id, apology)
+        said = [message for message in own.said if message.id not in current]
+        talks, memories = [said], [own.summary]
+        for other in shared:
+            look = await self._look(tenant_id, other.conversation_id, apology)
+            memories.append(look.summary)
+            if other.sharing == "all":
+                talks.append(look.said)
+        kept = newest_within(list(merge(*talks, key=_moment)), self._window_tokens)
+        is_too_long = len(newest_within(said, self._window_tokens)) < len(said)
+        return Window(
+            messages=join_messages([as_chat(message) for message in kept]),
+            summary="\n\n".join(memory for memory in memories if memory),
+            is_overflowing=own.is_cut or is_too_long,
+        )
+
+    async def _look(
+        self, tenant_id: TenantId, conversation_id: ConversationId, apology: str | None
+    ) -> _Look:
         tail = await self._transcripts.tail(
             tenant_id, conversation_id, before_seq=NEWEST, limit=WINDOW_MESSAGES
         )
         async with self._database.tenant(tenant_id) as session:
             summary = await self._memory.find_summary(session, conversation_id)
         upto_seq = summary.upto_seq if summary else 0
-        unsummarised = [message for message in tail if message.seq > upto_seq]
-        said = [m for m in spoken(unsummarised, apology) if m.id not in current]
-        kept = newest_within(said, self._window_tokens)
-        is_cut = len(tail) == WINDOW_MESSAGES and tail[0].seq > upto_seq + 1
-        return Window(
-            messages=join_messages([as_chat(message) for message in kept]),
+        return _Look(
+            said=spoken([message for message in tail if message.seq > upto_seq], apology),
             summary=summary.text if summary else "",
-            is_overflowing=is_cut or len(kept) < len(said),
+            is_cut=len(tail) == WINDOW_MESSAGES and tail[0].seq > upto_seq + 1,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    said: list[Message]
+    summary: str
+    is_cut: bool
+
+
+def _moment(message: Message) -> datetime:
+    return message.at
 
 
 def spoken(messages: Iterable[Message], apology: str | None) -> list[Message]:
     """Return the messages that belong to the talk.
 
-    Left out are events that still wait or broke a turn, events without words, replies that never
-    arrived, and what the gateway said itself.
+    Left out are events that still wait, broke a turn or asked the gateway for something, events
+    without words, what was corrected before it was answered, replies that never arrived, and what
+    the gateway said itself.
     """
-    return [
-        message
-        for message in messages
-        if (message.text and message.kind == EventKind.MESSAGE and message.state not in _NOT_HEARD)
-        or (
-            message.author == "bot"
-            and message.state != "dead"
-            and not is_own_sentence(message.text, apology)
-        )
-    ]
+    said: list[Message] = []
+    for message in messages:
+        if message.author == "bot":
+            if _is_answer(message, apology):
+                said.append(message)
+        elif _is_heard(message):
+            if message.kind == EventKind.EDIT:
+                _take_back(said, message.reply_to)
+            said.append(message)
+    return said
 
 
-_NOT_HEARD: Final = frozenset({"new", "parked"})
+_NOT_HEARD: Final = frozenset({"new", "parked", "commanded"})
+_NOT_READ: Final = frozenset({"dead", "held", "suppressed"})
+_SAID_WHEN_ANSWERED: Final = frozenset({EventKind.EDIT, EventKind.BUTTON, EventKind.COMMAND})
+
+
+def _is_heard(message: Message) -> bool:
+    if not message.text:
+        return False
+    if message.kind == EventKind.MESSAGE:
+        return message.state not in _NOT_HEARD
+    return message.kind in _SAID_WHEN_ANSWERED and message.state == "answered"
+
+
+def _is_answer(message: Message, apology: str | None) -> bool:
+    return not (
+        message.is_notice or message.state in _NOT_READ or is_own_sentence(message.text, apology)
+    )
+
+
+def _take_back(said: list[Message], external_id: str | None) -> None:
+    """Drop the message of this id if nothing was answered since: its correction stands for it."""
+    for place in range(len(said) - 1, -1, -1):
+        if said[place].author == "bot":
+            return
+        if said[place].external_id == external_id:
+            del said[place]
+            return
 
 
 def newest_within(messages: list[Message], tokens: int) -> list[Message]:

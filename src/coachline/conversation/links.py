@@ -122,7 +122,8 @@ def _is_link(found: re.Match[str]) -> bool:
     if found[2] and not labels[-1].isdigit() and len(labels[-1]) > 1:
         return True
     before = found.string[max(0, found.start() - 2) : found.start()]
-    if before.endswith("@") and before[0].isalnum():
+    is_fragment_next = found.string[found.end() : found.end() + 1] == "#"
+    if before.endswith("@") and before[0].isalnum() and not is_fragment_next:
         return False  # a mail address: it is written to, never fetched
     return any(_ENDING.fullmatch(label) for label in labels[1:])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from coachline.conversation.repository import ConversationMemory
@@ -10,15 +10,17 @@ from coachline.foundation.clock import Clock
 from coachline.foundation.database import Database
 from coachline.messaging import Turn
 
-NoticeKind = Literal["apology", "learner_rate", "tenant_quota"]
+NoticeKind = Literal["apology", "learner_rate", "tenant_quota", "greeting", "unsupported"]
 
 _APOLOGY: Final = timedelta(minutes=2)
 _RATE: Final = timedelta(minutes=1)
+_UNSUPPORTED: Final = timedelta(minutes=10)
 
 
 class Notices:
     """Decides whether a turn may say a notice. An apology counts for two minutes, the notice of a
-    rate for one, that of the daily quota until the day (UTC) is over.
+    rate for one, that of the daily quota until the day (UTC) is over, what cannot be read for ten
+    minutes; a greeting counts for good.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -45,6 +47,14 @@ class Notices:
 
 
 def _begin(kind: NoticeKind, now: datetime) -> datetime:
-    if kind == "tenant_quota":
-        return now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return now - (_APOLOGY if kind == "apology" else _RATE)
+    match kind:
+        case "tenant_quota":
+            return now.replace(hour=0, minute=0, second=0, microsecond=0)
+        case "greeting":
+            return datetime.min.replace(tzinfo=UTC)
+        case "unsupported":
+            return now - _UNSUPPORTED
+        case "apology":
+            return now - _APOLOGY
+        case "learner_rate":
+            return now - _RATE

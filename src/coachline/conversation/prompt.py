@@ -18,10 +18,12 @@ from coachline.foundation.errors import CoachlineError
 from coachline.inference import ChatMessage
 from coachline.knowledge import Passage
 
-PROMPT_VERSION: Final = "coach-1"
+PROMPT_VERSION: Final = "coach-2"
 """Changes with every change of the words or the order below; kept in each turn's trace."""
 
 LEAST_QUESTION_TOKENS: Final = 64
+_SEPARATOR_TOKENS: Final = 4
+_HOLE: Final = "\x00"
 
 _PLATFORM: Final = """\
 You are a coach who writes with one person in a chat. Be warm, concrete and brief: a few short \
@@ -36,9 +38,17 @@ and a person who can help."""
 
 # What chat templates take for the end of one message and the beginning of another role's.
 _TEMPLATE_MARK: Final = re.compile(
-    r"<[|｜](?=\w)|(?<=\w)[|｜]>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</?(?:note|summary)\b",
+    r"<[|｜](?=\w)|(?<=\w)[|｜]>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</?(?:note|summary|quote|file)\b",
     re.IGNORECASE,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A text file that the person sent along."""
+
+    name: str
+    text: str
 
 
 class PromptDoesNotFit(CoachlineError):
@@ -51,7 +61,10 @@ class PromptDoesNotFit(CoachlineError):
 class PromptParts:
     """Everything a prompt is made of. ``local_time`` is in the learner's own zone.
 
-    ``passages`` come best first, ``history`` oldest first.
+    ``passages`` come best first, ``history`` oldest first. ``answer_characters`` is how long an
+    answer should be on the channel, ``is_plain`` that it shows no formatting. ``quoted`` is our own
+    message that the question answers. ``is_correction`` says that the question is the corrected
+    form of what was answered last.
     """
 
     speaker: str
@@ -64,6 +77,11 @@ class PromptParts:
     passages: Sequence[Passage] = ()
     summary: str = ""
     history: Sequence[ChatMessage] = ()
+    answer_characters: int | None = None
+    is_plain: bool = False
+    attached: Sequence[Attached] = ()
+    quoted: str | None = None
+    is_correction: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +98,8 @@ def build_prompt(parts: PromptParts, *, budget_tokens: int) -> Prompt:
     """Return the prompt for one question in at most ``budget_tokens``.
 
     The rules, the persona and the question are always in; of what is left, passages may take
-    three fifths, the summary a quarter of the rest, and the newest history what remains.
+    three fifths, the summary a quarter of the rest, and the newest history what remains. What
+    was quoted or sent along belongs to the question, which may take half.
 
     Raises:
         PromptDoesNotFit: rules and persona leave less than :data:`LEAST_QUESTION_TOKENS`.
@@ -90,7 +109,7 @@ def build_prompt(parts: PromptParts, *, budget_tokens: int) -> Prompt:
     if left < LEAST_QUESTION_TOKENS:
         raise PromptDoesNotFit("The persona is too long for the model's context; shorten it.")
     notes: list[str] = []
-    question = neutral(parts.question)
+    question = _asked(parts, max(LEAST_QUESTION_TOKENS, left // 2))
     cut = cut_to_tokens(question, max(LEAST_QUESTION_TOKENS, left // 2))
     if cut != question:
         notes.append("the question was cut")
@@ -129,7 +148,47 @@ def _stack(parts: PromptParts) -> str:
     person = (
         f"{name}For them it is {now} ({parts.time_zone}). Write in {language_name(parts.language)}."
     )
-    return f"{_PLATFORM}\n\n{who}\n\n{person}"
+    return f"{_PLATFORM}\n\n{who}\n\n{person}{_channel(parts)}"
+
+
+def _channel(parts: PromptParts) -> str:
+    wishes: list[str] = []
+    if parts.answer_characters is not None:
+        wishes.append(f"in at most {parts.answer_characters} characters")
+    if parts.is_plain:
+        wishes.append("in plain text without lists or formatting")
+    return f" Answer {', '.join(wishes)}." if wishes else ""
+
+
+def _asked(parts: PromptParts, tokens: int) -> str:
+    """The question with what belongs to it, none of which may push the question itself out."""
+    question = neutral(parts.question)
+    left = tokens - estimate_tokens(question)
+    before: list[str] = []
+    for around, text in _belongings(parts):
+        room = left - estimate_tokens(around) - _SEPARATOR_TOKENS
+        if text and room < LEAST_QUESTION_TOKENS:
+            continue
+        piece = around.replace(_HOLE, cut_to_tokens(text, room)) if text else around
+        if text or room >= 0:
+            before.append(piece)
+            left -= estimate_tokens(piece) + _SEPARATOR_TOKENS
+    return "\n\n".join((*before, question)).strip()
+
+
+def _belongings(parts: PromptParts) -> list[tuple[str, str]]:
+    """What comes before the question, most important first: a frame and what it holds."""
+    pieces: list[tuple[str, str]] = []
+    if parts.is_correction:
+        pieces.append(("(The person corrected their last message; this is what they meant.)", ""))
+    if parts.quoted:
+        frame = f"In answer to your message:\n<quote>\n{_HOLE}\n</quote>"
+        pieces.append((frame, neutral(parts.quoted)))
+    for file in parts.attached:
+        name = " ".join(neutral(file.name).replace('"', "'").split())[:80]
+        frame = f'A file (material):\n<file name="{name}">\n{_HOLE}\n</file>'
+        pieces.append((frame, neutral(file.text)))
+    return pieces
 
 
 def _library(passages: Sequence[Passage], tokens: int) -> tuple[tuple[Passage, ...], str]:

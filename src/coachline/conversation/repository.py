@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from coachline.conversation.tables import NoticeRow, SummaryRow
@@ -88,3 +89,13 @@ class ConversationMemory:
             ).returning(NoticeRow.id)
         )
         return said.one_or_none() is not None
+
+    async def forget(self, session: TenantSession, conversations: Sequence[ConversationId]) -> None:
+        """Remove the summaries and notices of these conversations."""
+        for table in (SummaryRow, NoticeRow):
+            await session.execute(
+                delete(table).where(
+                    table.tenant_id == session.tenant_id,
+                    table.conversation_id.in_(conversations),
+                )
+            )

@@ -7,9 +7,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from coachline.conversation.schemas import ConversationOut, ExplanationOut, MessageOut
+from coachline.conversation.export import Export
+from coachline.conversation.schemas import (
+    ConversationOut,
+    ExplanationOut,
+    LearnerDataOut,
+    MessageOut,
+)
+from coachline.foundation.clock import Clock
 from coachline.foundation.http import Caller, Guard, Page, decode_cursor
-from coachline.foundation.ids import ConversationId, EventId
+from coachline.foundation.ids import ConversationId, EventId, LearnerId
 from coachline.messaging import Transcripts
 
 Cursor = Annotated[str | None, Query(max_length=128, description="next_cursor of a page.")]
@@ -17,10 +24,14 @@ Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page.")]
 
 
 class ConversationRoutes:
-    """``/api/v1/conversations`` and ``/api/v1/events`` of the caller's tenant."""
+    """``/api/v1/conversations`` and ``/api/v1/events`` of the caller's tenant, and what is kept."""
 
-    def __init__(self, transcripts: Transcripts, guard: Guard) -> None:
+    def __init__(
+        self, transcripts: Transcripts, export: Export, guard: Guard, clock: Clock
+    ) -> None:
         self._transcripts = transcripts
+        self._export = export
+        self._clock = clock
         self.router = APIRouter(
             prefix="/api/v1", tags=["conversations"], dependencies=[Depends(guard.scope("read"))]
         )
@@ -29,6 +40,12 @@ class ConversationRoutes:
         add("/conversations/{conversation_id}", self.get_conversation, methods=["GET"])
         add("/conversations/{conversation_id}/messages", self.list_messages, methods=["GET"])
         add("/events/{event_id}/why", self.explain_event, methods=["GET"])
+        add(
+            "/learners/{learner_id}/data",
+            self.export_learner,
+            methods=["GET"],
+            dependencies=[Depends(guard.scope("admin"))],
+        )
 
     async def list_conversations(
         self,
@@ -84,4 +101,10 @@ class ConversationRoutes:
         """Tell where an inbound event is and which checkpoints it has passed."""
         return ExplanationOut.model_validate(
             await self._transcripts.explain(caller.tenant_id, EventId(event_id))
+        )
+
+    async def export_learner(self, caller: Caller, learner_id: UUID) -> LearnerDataOut:
+        """Hand over everything that is kept of a learner: profile, consent, every message."""
+        return LearnerDataOut.model_validate(
+            await self._export.read(caller.tenant_id, LearnerId(learner_id), now=self._clock.now())
         )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from coachline.tenancy import TenantProfile
+
+_LEAST_ANSWER_TOKENS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,16 @@ class ConversationRules:
     def prompt_tokens(self) -> int:
         """The longest prompt."""
         return self.context_tokens - self.answer_tokens
+
+    def answer_tokens_for(self, characters: int | None) -> int:
+        """The longest answer on a channel where it should have at most ``characters``.
+
+        Three characters a token is what costs most in the languages we know; the model is told the
+        number of characters, and this only keeps it from rambling on.
+        """
+        if characters is None:
+            return self.answer_tokens
+        return min(self.answer_tokens, max(_LEAST_ANSWER_TOKENS, -(-characters // 3)))
 
     @property
     def window_tokens(self) -> int:

@@ -48,11 +48,12 @@ class MessageOut(BaseModel):
     text: str
     at: datetime
     state: str = Field(
-        description="Of an event: new, answered, recorded, refused, parked. "
-        "Of a reply: pending, sending, sent, unknown, dead."
+        description="Of an event: new, answered, recorded, refused, parked, commanded. "
+        "Of a reply: pending, sending, sent, unknown, dead, held, suppressed."
     )
     citations: tuple[CitationOut, ...]
     in_reply_to: tuple[str, ...] = Field(description="The platform's ids of the events answered.")
+    is_notice: bool = Field(description="Said by the gateway itself: no part of the talk.")
 
 
 class CheckpointOut(BaseModel):
@@ -71,5 +72,69 @@ class ExplanationOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     event_id: UUID
-    state: Literal["new", "answered", "recorded", "refused", "parked"]
+    state: Literal["new", "answered", "recorded", "refused", "parked", "commanded"]
     checkpoints: tuple[CheckpointOut, ...] = Field(description="Oldest first.")
+
+
+class MemberOut(BaseModel):
+    """One of a learner's identities."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    identity_id: UUID
+    connection_id: UUID
+    sharing: Literal["all", "memory", "separate"] = Field(
+        description="What it shares with the learner's other identities."
+    )
+
+
+class StandingOut(BaseModel):
+    """Whether a learner may be written to unasked."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    is_allowed: bool
+    reason: str | None
+    until: datetime | None
+
+
+class ProfileOut(BaseModel):
+    """A learner as this server knows them."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    name: str | None
+    time_zone: str
+    language: str
+    created_at: datetime
+
+
+class KeptOut(BaseModel):
+    """A learner, their identities and, in the same order, what each may be used for."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    learner: ProfileOut
+    members: tuple[MemberOut, ...]
+    standings: tuple[StandingOut, ...]
+
+
+class TalkOut(BaseModel):
+    """One conversation, whole."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    conversation: ConversationOut
+    summary: str | None = Field(description="The memory that the coach keeps of what is older.")
+    messages: tuple[MessageOut, ...]
+
+
+class LearnerDataOut(BaseModel):
+    """Everything that is kept of a learner."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    made_at: datetime
+    kept: KeptOut
+    talks: tuple[TalkOut, ...]

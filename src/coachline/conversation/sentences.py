@@ -62,18 +62,19 @@ _SENTENCES: Final = MappingProxyType(
 )
 
 
-def _primary(tag: str) -> str:
+def primary(tag: str) -> str:
+    """Return the language of a BCP 47 tag, without script and country."""
     return tag.partition("-")[0].lower()
 
 
 def sentences_in(tag: str) -> Sentences:
     """Return the sentences of a BCP 47 language tag; English where there are none."""
-    return _SENTENCES.get(_primary(tag), _SENTENCES["en"])
+    return _SENTENCES.get(primary(tag), _SENTENCES["en"])
 
 
 def language_name(tag: str) -> str:
     """Return how a prompt calls the language of ``tag``."""
-    known = _SENTENCES.get(_primary(tag))
+    known = _SENTENCES.get(primary(tag))
     return known.language if known else f"the language with the tag {tag}"
 
 

@@ -48,6 +48,7 @@ class JobRunner:
         self._heartbeat = timedelta(seconds=heartbeat_seconds)
         self._handlers: dict[str, tuple[Handler, int]] = {}
         self._schedules: dict[str, tuple[str, Callable[[], Awaitable[None]]]] = {}
+        self._companions: list[tuple[Callable[[], Awaitable[None]], Callable[[], None]]] = []
         self._stop = asyncio.Event()
         self._running: set[asyncio.Future[None]] = set()
 
@@ -68,6 +69,10 @@ class JobRunner:
         """Call ``handler`` at each time of ``cron`` (sixth field: seconds), in one process only."""
         self._schedules[name] = (cron, handler)
 
+    def beside(self, run: Callable[[], Awaitable[None]], stop: Callable[[], None]) -> None:
+        """Run something that is no job for as long as this runs; ``stop`` brings it to its end."""
+        self._companions.append((run, stop))
+
     async def run(self, *, drain_seconds: float) -> None:
         """Work until :meth:`stop`, then let running jobs finish for ``drain_seconds``.
 
@@ -77,6 +82,16 @@ class JobRunner:
         Raises:
             DatabaseUnavailable: PostgreSQL cannot be reached at the start.
         """
+        beside = [asyncio.ensure_future(run()) for run, _ in self._companions]
+        try:
+            await self._run_on(drain_seconds)
+        finally:
+            for _, stop in self._companions:
+                stop()
+            await asyncio.gather(*beside)
+
+    async def _run_on(self, drain_seconds: float) -> None:
+        """Run, and again after every failure, until told to stop."""
         await self._run_once(drain_seconds)
         pause = _FIRST_PAUSE_SECONDS
         while not self._stop.is_set():
@@ -126,6 +141,8 @@ class JobRunner:
     def stop(self) -> None:
         """Take no new job, and let :meth:`run` come to its end."""
         self._stop.set()
+        for _, stop in self._companions:
+            stop()
 
     def _build(self, pool: asyncpg.Pool[asyncpg.Record]) -> PgQueuer:
         queuer = PgQueuer.from_asyncpg_pool(pool)

@@ -39,6 +39,7 @@ class Metrics:
         self._models()
         self._knowledge()
         self._delivering()
+        self._listening()
 
     def _receiving(self) -> None:
         self.inbound_events = Counter(
@@ -163,6 +164,33 @@ class Metrics:
             "One call of a platform that sends a reply.",
             ("channel",),
             buckets=_SLOW_SECONDS,
+            registry=self.registry,
+        )
+
+        self.pace_waits = Counter(
+            "coachline_pace_waits_total",
+            "Replies that waited, so that a platform's rates were kept.",
+            ("channel",),
+            registry=self.registry,
+        )
+        self.reconciliations = Counter(
+            "coachline_reconciliations_total",
+            "Questions to a platform whether it took a reply, by its answer.",
+            ("channel", "outcome"),
+            registry=self.registry,
+        )
+
+    def _listening(self) -> None:
+        self.listening = Gauge(
+            "coachline_connections_listening",
+            "Connections whose events this process fetches, by how well they hear.",
+            ("channel", "health"),
+            registry=self.registry,
+        )
+        self.listening_restarts = Counter(
+            "coachline_connections_restarted_total",
+            "Fetching begun again, by why.",
+            ("channel", "reason"),
             registry=self.registry,
         )
 

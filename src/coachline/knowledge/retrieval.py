@@ -95,6 +95,15 @@ class Retrieval:
             return self._degraded(tenant_id, error.code, error.message)
         return Retrieved(await self._read(tenant_id, hits, limit))
 
+    async def find_passage(self, tenant_id: TenantId, passage_id: PassageId) -> Passage | None:
+        """One passage, if the tenant's documents still hold it; its score is 1.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL cannot be asked.
+        """
+        same = Hit(id=passage_id, tenant_id=tenant_id, score=1.0)
+        return next(iter(await self._read(tenant_id, [same], 1)), None)
+
     async def _near(
         self, tenant_id: TenantId, collection: Collection, query: str, limit: int
     ) -> list[Hit]:

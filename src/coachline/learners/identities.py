@@ -15,6 +15,12 @@ class Identities:
     def __init__(self) -> None:
         self._repository = LearnerRepository()
 
+    async def find(
+        self, session: TenantSession, connection_id: ConnectionId, sender_id: str
+    ) -> Identity | None:
+        """Return the sender's identity, if it has written before."""
+        return await self._repository.find_identity(session, connection_id, sender_id)
+
     async def resolve(
         self,
         session: TenantSession,

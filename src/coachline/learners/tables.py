@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, mapped_column
 
 from coachline.foundation.database import Base, TenantOwned
 
@@ -21,7 +22,11 @@ class LearnerRow(TenantOwned, Base):
 
 
 class IdentityRow(TenantOwned, Base):
-    """A sender on a connection."""
+    """A sender on a connection.
+
+    ``sharing`` is what it shares with the learner's other identities; ``home_learner_id`` whom it
+    belonged to before it was linked.
+    """
 
     __tablename__ = "identity"
     __table_args__ = (
@@ -35,3 +40,32 @@ class IdentityRow(TenantOwned, Base):
     connection_id: Mapped[UUID]
     sender: Mapped[str]
     learner_id: Mapped[UUID]
+    sharing: Mapped[str] = mapped_column(server_default="all")
+    home_learner_id: Mapped[UUID | None]
+
+
+class LinkCodeRow(TenantOwned, Base):
+    """A code by which its holder proves to be the learner of ``identity_id``; kept as a hash."""
+
+    __tablename__ = "link_code"
+
+    identity_id: Mapped[UUID]
+    code_hash: Mapped[bytes]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class ConsentRow(TenantOwned, Base):
+    """A line of the consent ledger. Of a learner, connection and purpose, the newest grant or
+    withdrawal holds, and beside it the newest pause or its end.
+    """
+
+    __tablename__ = "consent"
+
+    learner_id: Mapped[UUID]
+    connection_id: Mapped[UUID]
+    purpose: Mapped[str]
+    change: Mapped[str]
+    source: Mapped[str]
+    reason: Mapped[str | None]
+    until: Mapped[datetime | None]

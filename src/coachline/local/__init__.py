@@ -5,6 +5,7 @@ from coachline.local.chroma import ChromaProcess
 from coachline.local.demo import Demo, DemoChat
 from coachline.local.errors import HomeInUse, LocalServerError
 from coachline.local.home import Home, HomeSecrets
+from coachline.local.lab import Lab
 from coachline.local.model_process import ModelProcess
 from coachline.local.postgres import PostgresServer, ensure_database
 from coachline.local.supervisor import Supervisor
@@ -30,6 +31,7 @@ __all__ = [
     "Home",
     "HomeInUse",
     "HomeSecrets",
+    "Lab",
     "LocalServerError",
     "MessageRefused",
     "ModelProcess",

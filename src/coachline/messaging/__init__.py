@@ -1,20 +1,37 @@
 """Messaging: connections, the inbox, the queue of conversations, the turn ledger, the outbox."""
 
-from coachline.messaging.connections import (
-    Connection,
+from coachline.messaging.belonging import Amount, Belonging
+from coachline.messaging.connections import Connection, Connections, LiveConnection
+from coachline.messaging.delivery import Delivery, DeliveryRules
+from coachline.messaging.drafts import Drafts
+from coachline.messaging.errors import (
+    AccountTaken,
+    ConnectionClosed,
     ConnectionConfigInvalid,
     ConnectionNameTaken,
     ConnectionNotFound,
-    Connections,
-    LiveConnection,
+    CredentialsRefused,
+    InstallationRefused,
+    NotInstallable,
+    PlatformUnavailable,
+    TrialRefused,
+    TrialsUsedUp,
+    TrialUnclear,
 )
-from coachline.messaging.delivery import Delivery, DeliveryRules
-from coachline.messaging.drafts import Drafts
+from coachline.messaging.files import Files
+from coachline.messaging.hearing import ListeningRules
+from coachline.messaging.installs import Installs
 from coachline.messaging.intake import Accepted, Intake
 from coachline.messaging.ledger import TurnLedger
+from coachline.messaging.listening import Listener
+from coachline.messaging.pace import Pace
+from coachline.messaging.posting import Posting
 from coachline.messaging.queue import JOB as CONVERSATION_JOB
 from coachline.messaging.queue import Queue, QueueRules
+from coachline.messaging.receipts import Receipts
+from coachline.messaging.references import CitedSource, Original, References
 from coachline.messaging.registry import Registry, UnknownChannel
+from coachline.messaging.tables import EventState
 from coachline.messaging.transcripts import (
     Checkpoint,
     Conversation,
@@ -23,43 +40,72 @@ from coachline.messaging.transcripts import (
     Explanation,
     Transcripts,
 )
+from coachline.messaging.trials import GREETING, Trials
 from coachline.messaging.turns import (
     DraftReply,
     Lease,
     Message,
+    Outcome,
     QueuedEvent,
     Turn,
+    TurnOvertaken,
     TurnTrace,
 )
 
 __all__ = [
     "CONVERSATION_JOB",
+    "GREETING",
     "Accepted",
+    "AccountTaken",
+    "Amount",
+    "Belonging",
     "Checkpoint",
+    "CitedSource",
     "Connection",
+    "ConnectionClosed",
     "ConnectionConfigInvalid",
     "ConnectionNameTaken",
     "ConnectionNotFound",
     "Connections",
     "Conversation",
     "ConversationNotFound",
+    "CredentialsRefused",
     "Delivery",
     "DeliveryRules",
     "DraftReply",
     "Drafts",
     "EventNotFound",
+    "EventState",
     "Explanation",
+    "Files",
+    "InstallationRefused",
+    "Installs",
     "Intake",
     "Lease",
+    "Listener",
+    "ListeningRules",
     "LiveConnection",
     "Message",
+    "NotInstallable",
+    "Original",
+    "Outcome",
+    "Pace",
+    "PlatformUnavailable",
+    "Posting",
     "Queue",
     "QueueRules",
     "QueuedEvent",
+    "Receipts",
+    "References",
     "Registry",
     "Transcripts",
+    "TrialRefused",
+    "TrialUnclear",
+    "Trials",
+    "TrialsUsedUp",
     "Turn",
     "TurnLedger",
+    "TurnOvertaken",
     "TurnTrace",
     "UnknownChannel",
 ]

@@ -3,27 +3,52 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 
+from channel_kit import Channel
 from coachline.foundation.ids import ConnectionId, TenantId
 from coachline.foundation.seal import Seal
+from coachline.messaging.errors import ConnectionConfigInvalid
 from coachline.messaging.tables import ConnectionRow
 
 _TABLE, _COLUMN = "connection", "sealed_config"
 
 
 class SealedConfigs:
-    """Seals and opens what a channel was connected with."""
+    """Checks, seals and opens what a channel was connected with."""
 
     def __init__(self, seal: Seal) -> None:
         self._seal = seal
 
+    def parse(self, kind: type[Channel], config: Mapping[str, Any]) -> BaseModel:
+        """The configuration as the channel understands it.
+
+        Raises:
+            ConnectionConfigInvalid: it lacks something; the values are not shown.
+        """
+        try:
+            return kind.Config.model_validate(dict(config))
+        except ValidationError as error:
+            raise ConnectionConfigInvalid(_faults(kind, error)) from None
+
+    def merge(self, kind: type[Channel], config: BaseModel, found: Mapping[str, Any]) -> BaseModel:
+        """The configuration with what was found out since.
+
+        Raises:
+            ConnectionConfigInvalid: the two do not fit each other.
+        """
+        try:
+            return kind.Config.model_validate_json(_reveal_json({**dict(config), **found}))
+        except ValidationError as error:
+            raise ConnectionConfigInvalid(_faults(kind, error)) from None
+
     def close(self, tenant_id: TenantId, connection_id: ConnectionId, config: BaseModel) -> bytes:
         """The configuration, secrets and all, as it is stored."""
         return self._seal.seal(
-            _reveal_json(config),
+            _reveal_json(dict(config)),
             tenant_id=tenant_id,
             table=_TABLE,
             row=connection_id,
@@ -61,7 +86,15 @@ class SealedConfigs:
         )
 
 
-def _reveal_json(config: BaseModel) -> bytes:
+def _faults(kind: type[Channel], error: ValidationError) -> str:
+    faults = "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc']) or 'config'}: {fault['msg']}"
+        for fault in error.errors(include_input=False)
+    )
+    return f"{kind.name} cannot be connected: {faults}"
+
+
+def _reveal_json(config: Mapping[str, Any]) -> bytes:
     """The configuration as JSON with its secrets in clear, for the seal and nothing else."""
 
     def walk(value: Any) -> Any:

@@ -1,44 +1,38 @@
 """Settles the outbox of a conversation, in order, under its lease.
 
 ``sending`` is committed before the platform is called, so a crash leaves a trace of the call. The
-attempt's number fences its outcome. What may have been accepted is never blindly sent again:
-either the platform shows a repeated reply once, or the reply is ``unknown`` and a person decides.
+attempt's number fences its outcome. What may have been accepted is never blindly sent again: it is
+shown once by the platform's own means, asked about, or ``unknown`` and a person decides.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from random import SystemRandom
+from datetime import datetime
 
 import structlog
 
-from channel_kit import (
-    ChannelError,
-    ChannelUnavailable,
-    Citation,
-    CredentialsRejected,
-    RateLimited,
-    RecipientUnreachable,
-    Reply,
-    ReplyRejected,
-)
+from channel_kit import Reconciling
 from coachline.foundation.clock import Clock
 from coachline.foundation.database import Database, DatabaseUnavailable, TenantSession
 from coachline.foundation.errors import LeaseLost
-from coachline.foundation.ids import ReplyId
+from coachline.foundation.ids import ConnectionId, ConversationId, LearnerId, ReplyId
 from coachline.foundation.metrics import Metrics
 from coachline.foundation.tasks import finish
-from coachline.messaging.connections import Connections, LiveConnection
+from coachline.learners import Consent
+from coachline.messaging.attempts import Attempt, Way, choose_way, make_attempt
+from coachline.messaging.connections import Connections
+from coachline.messaging.courier import Courier
+from coachline.messaging.live import LiveConnection
+from coachline.messaging.pace import Pace
 from coachline.messaging.repository import ConversationRepository, OutboxRepository
 from coachline.messaging.tables import ConversationRow, ReplyRow
 from coachline.messaging.turns import Lease, SendOutcome
 
-_SEND_SECONDS = 20.0
-_BACKOFF_CAP_SECONDS = 300.0
 _DISABLED_RETRY_SECONDS = 60.0
-_LONGEST_WAIT_SECONDS = 24 * 3600.0
 _RECORD_PAUSE_SECONDS = 0.2
+_UNSETTLED = ("pending", "sending")
 
 log = structlog.get_logger()
 
@@ -57,14 +51,6 @@ class DeliveryRules:
     margin_seconds: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    id: ReplyId
-    number: int
-    failures: int
-    reply: Reply
-
-
 class Delivery:
     """Sends pending replies."""
 
@@ -72,18 +58,21 @@ class Delivery:
         self,
         database: Database,
         connections: Connections,
+        consent: Consent,
+        pace: Pace,
         clock: Clock,
         metrics: Metrics,
         rules: DeliveryRules,
     ) -> None:
         self._database = database
         self._connections = connections
+        self._consent = consent
         self._clock = clock
         self._metrics = metrics
         self._rules = rules
+        self._courier = Courier(database, pace, clock, metrics, margin_seconds=rules.margin_seconds)
         self._conversations = ConversationRepository()
         self._outbox = OutboxRepository()
-        self._random = SystemRandom()
 
     async def settle(self, lease: Lease) -> bool:
         """Send what is due, oldest first, until the outbox is settled or must wait.
@@ -97,16 +86,23 @@ class Delivery:
         while True:
             live = await self._connections.live(lease.tenant_id, lease.connection_id)
             attempt = await self._begin(lease, live)
-            if not isinstance(attempt, _Attempt):
+            if not isinstance(attempt, Attempt):
                 return attempt
-            outcome = await self._send(attempt, lease, live)
+            outcome = await self._courier.carry(attempt, lease, live)
             self._metrics.replies.labels(live.channel.name, outcome.state).inc()
-            await finish(self._record(lease, attempt, outcome))
-            if outcome.state == "pending":
+            is_settled = await finish(self._record(lease, attempt, outcome))
+            if outcome.is_refused:
+                await self._disable(live, outcome)
+            if is_settled:
+                return True
+            if outcome.state in _UNSETTLED and outcome.wait_seconds > 0:
                 return False
 
-    async def _record(self, lease: Lease, attempt: _Attempt, outcome: SendOutcome) -> None:
+    async def _record(self, lease: Lease, attempt: Attempt, outcome: SendOutcome) -> bool:
         """Keep what became of an attempt; what is not kept is unclear for ever.
+
+        Returns:
+            Whether no reply is left.
 
         Raises:
             LeaseLost: another process decided this reply.
@@ -116,122 +112,125 @@ class Delivery:
             try:
                 async with self._database.tenant(lease.tenant_id) as session:
                     if await self._outbox.decide(session, attempt.id, attempt.number, outcome):
-                        return
+                        if outcome.is_unreachable:
+                            await self._withdraw(session, lease, attempt, outcome)
+                        return await self._outbox.find_head(session, lease.conversation_id) is None
                 raise LeaseLost("Another process decided this reply.")
             except DatabaseUnavailable:
                 if self._clock.monotonic() + _RECORD_PAUSE_SECONDS >= lease.deadline:
                     raise
                 await asyncio.sleep(_RECORD_PAUSE_SECONDS)
 
-    async def _begin(self, lease: Lease, live: LiveConnection) -> _Attempt | bool:
+    async def _withdraw(
+        self, session: TenantSession, lease: Lease, attempt: Attempt, outcome: SendOutcome
+    ) -> None:
+        await self._consent.record(
+            session,
+            attempt.learner_id,
+            lease.connection_id,
+            "withdrawn",
+            source="platform",
+            reason=outcome.problem,
+        )
+
+    async def _disable(self, live: LiveConnection, outcome: SendOutcome) -> None:
+        problem = (outcome.problem or "the platform refuses the credentials")[:500]
+        await self._connections.set_state(
+            live.tenant_id, live.id, "disabled", actor="gateway", problem=problem
+        )
+
+    async def _begin(self, lease: Lease, live: LiveConnection) -> Attempt | bool:
         """Commit ``sending`` for the next reply; True: nothing is left, False: not yet due."""
         before = self._clock.monotonic()
         async with self._database.tenant(lease.tenant_id) as session:
             row = await self._conversations.lock(session, lease.conversation_id)
             if row is None or row.epoch != lease.epoch or row.state != "running":
                 raise LeaseLost("Another process has this conversation.")
-            head = await self._find_open(session, lease, live)
-            if head is None:
+            found = await self._find_open(session, row, live)
+            if found is None:
                 return True
-            now = await self._conversations.now(session)
+            head, now = found
             if head.not_before is not None and head.not_before > now:
                 return False
-            number = await self._outbox.mark_sending(session, ReplyId(head.id))
-            if number is None:
+            way, since = _choose_way(head, live), head.sending_at or now
+            if way is None or await self._must_wait(session, head, way, live):
                 return False
-            if live.state != "active":
-                outcome = self._later(head.failures, "disabled connection", _DISABLED_RETRY_SECONDS)
-                await self._outbox.decide(session, ReplyId(head.id), number, outcome)
+            number = await self._outbox.mark_sending(
+                session, ReplyId(head.id), is_question=way is Way.FIND
+            )
+            if number is None:
                 return False
             await self._conversations.renew(
                 session, lease.conversation_id, lease.epoch, self._rules.lease_seconds
             )
         lease.deadline = before + self._rules.lease_seconds
-        return _Attempt(ReplyId(head.id), number, head.failures, _render(row, head, number))
+        return make_attempt(row, head, number, way, since=since)
+
+    async def _must_wait(
+        self, session: TenantSession, head: ReplyRow, way: Way, live: LiveConnection
+    ) -> bool:
+        """Put off what cannot be called for now, without touching what is in doubt about it."""
+        channel = live.channel
+        if way is Way.FIND and head.not_before is None and isinstance(channel, Reconciling):
+            seconds, problem = channel.reconcile_seconds, "the process ended during the call"
+        elif live.state != "active":
+            seconds, problem = _DISABLED_RETRY_SECONDS, "disabled connection"
+        else:
+            return False
+        await self._outbox.postpone(
+            session,
+            ReplyId(head.id),
+            seconds=seconds,
+            problem=problem,
+            is_failure=live.state != "active",
+        )
+        return True
 
     async def _find_open(
-        self, session: TenantSession, lease: Lease, live: LiveConnection
-    ) -> ReplyRow | None:
-        """The oldest reply that may be sent; those that may not be are settled on the way."""
-        while (head := await self._outbox.find_head(session, lease.conversation_id)) is not None:
+        self, session: TenantSession, row: ConversationRow, live: LiveConnection
+    ) -> tuple[ReplyRow, datetime] | None:
+        """The oldest reply that may be sent, and the time of this look.
+
+        Those that may not be sent are settled on the way.
+        """
+        while (head := await self._outbox.find_head(session, ConversationId(row.id))) is not None:
             now = await self._conversations.now(session)
-            age_seconds = (now - head.created_at).total_seconds()
-            if head.state == "sending" and not live.channel.capabilities.idempotent_send:
-                state, problem = "unknown", "the process ended during the call"
-            elif (
-                head.failures >= self._rules.max_failures
-                and age_seconds >= self._rules.max_age_seconds
-            ):
-                state, problem = "dead", f"given up: {head.problem or 'no reason kept'}"
-            else:
-                return head
-            log.error("reply.settled_unsent", reply_id=str(head.id), state=state)
+            verdict = await self._find_verdict(session, row, head, live, now)
+            if verdict is None:
+                return head, now
+            state, problem = verdict
+            if state != "suppressed":
+                log.error("reply.settled_unsent", reply_id=str(head.id), state=state)
             self._metrics.replies.labels(live.channel.name, state).inc()
             await self._outbox.give_up(session, ReplyId(head.id), state=state, problem=problem)
         return None
 
-    async def _send(self, attempt: _Attempt, lease: Lease, live: LiveConnection) -> SendOutcome:
-        # The deadline was counted from before the lease was renewed: a process that was frozen
-        # since then sees here that it is too late, and its call is never made.
-        left = lease.deadline - self._clock.monotonic() - self._rules.margin_seconds
-        if left <= 0:
-            raise LeaseLost("The lease ended before the reply was sent.")
-        try:
-            async with asyncio.timeout(min(_SEND_SECONDS, left)):
-                receipt = await live.channel.send(attempt.reply)
-        except ChannelError as error:
-            return await self._judge(attempt, lease, live, error)
-        except TimeoutError:
-            return self._ambiguous(attempt, live, "the platform did not answer in time")
-        except Exception as error:
-            # A channel that raises anything else is broken; what it did is not known.
-            log.exception("channel.broken", channel=live.channel.name, reply_id=str(attempt.id))
-            return self._ambiguous(attempt, live, f"the channel raised {type(error).__name__}")
-        return SendOutcome("sent", attempt.failures, receipt=receipt)
-
-    async def _judge(
-        self, attempt: _Attempt, lease: Lease, live: LiveConnection, error: ChannelError
-    ) -> SendOutcome:
-        problem = str(error)
-        match error:
-            case RateLimited():
-                # What a platform says may be anything, even no number.
-                wait = error.retry_after if error.retry_after > 0 else self._backoff(attempt)
-                wait = min(wait, _LONGEST_WAIT_SECONDS)
-                return SendOutcome("pending", attempt.failures, problem, wait)
-            case ChannelUnavailable():
-                return self._later(attempt.failures, problem, self._backoff(attempt))
-            case ReplyRejected() | RecipientUnreachable():
-                return SendOutcome("dead", attempt.failures, problem)
-            case CredentialsRejected():
-                await self._connections.set_state(
-                    lease.tenant_id, live.id, "disabled", actor="gateway", problem=problem[:500]
-                )
-                return self._later(attempt.failures, problem, _DISABLED_RETRY_SECONDS)
-            case _:
-                return self._ambiguous(attempt, live, problem or type(error).__name__)
-
-    def _ambiguous(self, attempt: _Attempt, live: LiveConnection, problem: str) -> SendOutcome:
-        if live.channel.capabilities.idempotent_send:
-            return self._later(attempt.failures, problem, self._backoff(attempt))
-        return SendOutcome("unknown", attempt.failures, problem)
-
-    @staticmethod
-    def _later(failures: int, problem: str, seconds: float) -> SendOutcome:
-        return SendOutcome("pending", failures + 1, problem, seconds)
-
-    def _backoff(self, attempt: _Attempt) -> float:
-        return min(_BACKOFF_CAP_SECONDS, 2.0**attempt.failures) * self._random.uniform(0.5, 1.0)
+    async def _find_verdict(
+        self,
+        session: TenantSession,
+        row: ConversationRow,
+        head: ReplyRow,
+        live: LiveConnection,
+        now: datetime,
+    ) -> tuple[str, str] | None:
+        """The state, and why, of a reply that is not sent any more; None for all others."""
+        way, reason = _choose_way(head, live), head.problem or "no reason kept"
+        if way is None:
+            return "unknown", "the process ended during the call"
+        age_seconds = (now - head.created_at).total_seconds()
+        has_failed = head.failures >= self._rules.max_failures
+        if has_failed and age_seconds >= self._rules.max_age_seconds:
+            is_doubtful = way is Way.FIND
+            return ("unknown", reason) if is_doubtful else ("dead", f"given up: {reason}")
+        if head.lane == "broadcast" and head.state == "pending":
+            # Asked when it could go, not when it was written: they may have changed their mind.
+            standing = await self._consent.standing(
+                session, LearnerId(row.learner_id), ConnectionId(row.connection_id)
+            )
+            if not standing.is_allowed:
+                return "suppressed", standing.reason or "the learner does not want it"
+        return None
 
 
-def _render(row: ConversationRow, head: ReplyRow, attempt: int) -> Reply:
-    return Reply(
-        id=str(head.id),
-        thread=row.thread,
-        text=head.text,
-        in_reply_to=tuple(head.in_reply_to),
-        citations=tuple(Citation.model_validate(item) for item in head.citations),
-        part=head.part,
-        parts=head.parts,
-        attempt=attempt,
-    )
+def _choose_way(head: ReplyRow, live: LiveConnection) -> Way | None:
+    return choose_way(live.channel, head.handle, is_doubtful=head.state == "sending")

@@ -8,12 +8,20 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from channel_kit import ChannelError, Streaming
+from channel_kit import Channel, ChannelError, Draft, RateLimited, Streaming, Typing
 from coachline.foundation.clock import Clock
+from coachline.foundation.database import DatabaseUnavailable
+from coachline.foundation.errors import LeaseLost
 from coachline.messaging.connections import Connections
+from coachline.messaging.ledger import TurnLedger
+from coachline.messaging.leftovers import discard
 from coachline.messaging.turns import Turn
 
 _LAST_DRAFT_SECONDS = 1.0
+# The call that makes the message is let end: cut off, nobody would know which message it made.
+_FIRST_DRAFT_SECONDS = 5.0
+_TYPING_SHARE = 0.8
+_PAUSE_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -21,58 +29,109 @@ log = structlog.get_logger()
 class _Draft:
     """One answer in the making. The newest text wins; older ones are skipped, never queued."""
 
-    def __init__(self, channel: Streaming | None, turn: Turn, clock: Clock) -> None:
+    def __init__(self, channel: Channel, turn: Turn, ledger: TurnLedger, clock: Clock) -> None:
+        can_stream = isinstance(channel, Streaming) and channel.streams
+        self.handle = turn.handle
         self._channel = channel
+        self._streaming = channel if can_stream and isinstance(channel, Streaming) else None
         self._turn = turn
+        self._ledger = ledger
         self._clock = clock
-        self._sending: asyncio.Task[None] | None = None
+        self._is_kept = turn.handle is not None
+        self._shown = ""
         self._next_at = 0.0
+        self._sending: asyncio.Task[None] | None = None
+        self._typing: asyncio.Task[None] | None = None
+
+    def show_typing(self) -> None:
+        """Show that somebody thinks, until there is something to read."""
+        channel = self._channel
+        if isinstance(channel, Typing) and channel.capabilities.typing:
+            self._typing = asyncio.create_task(self._type(channel))
+
+    async def _type(self, channel: Typing) -> None:
+        try:
+            while True:
+                await channel.show_typing(self._turn.thread)
+                await asyncio.sleep(channel.typing_seconds * _TYPING_SHARE)
+        except ChannelError as error:
+            log.info("typing.stopped", turn_id=str(self._turn.id), error=type(error).__name__)
+        except Exception:
+            # A broken channel; the answer itself is what counts.
+            log.exception("typing.stopped", turn_id=str(self._turn.id))
 
     async def show(self, text: str) -> None:
         """Show the whole answer so far, if the channel's pace allows. Raises nothing."""
-        if self._channel is None or (self._sending is not None and not self._sending.done()):
+        streaming = self._streaming
+        if streaming is None or (self._sending is not None and not self._sending.done()):
             return
         now = self._clock.monotonic()
-        if not text or now < self._next_at:
+        if not text or text == self._shown or now < self._next_at:
             return
-        self._next_at = now + self._channel.stream_interval_seconds
-        self._sending = asyncio.create_task(self._send(self._channel, text))
+        self._next_at = now + streaming.stream_seconds(self._turn.thread)
+        self._sending = asyncio.create_task(self._send(streaming, text))
 
-    async def _send(self, channel: Streaming, text: str) -> None:
+    async def _send(self, streaming: Streaming, text: str) -> None:
+        turn = self._turn
+        draft = Draft(
+            id=str(turn.id), thread=turn.thread, text=text, shown=self._shown, handle=self.handle
+        )
         try:
-            await channel.stream(draft_id=str(self._turn.id), thread=self._turn.thread, text=text)
-        except ChannelError as error:
-            log.info("draft.stopped", turn_id=str(self._turn.id), error=type(error).__name__)
-            self._channel = None
+            handle = await streaming.stream(draft)
+            self._shown = text
+            if self._typing is not None:
+                self._typing.cancel()
+            if handle is not None and not self._is_kept:
+                self.handle = handle
+                # Before anything else is shown there: a crash must not leave it to nobody.
+                await self._ledger.keep_handle(turn, handle)
+                self._is_kept = True
+        except RateLimited as error:
+            # The same bucket serves the answer itself: nothing else is tried meanwhile.
+            pause = error.retry_after if error.retry_after > 0 else _PAUSE_SECONDS
+            self._next_at = self._clock.monotonic() + pause
+        except (ChannelError, LeaseLost, DatabaseUnavailable) as error:
+            log.info("draft.stopped", turn_id=str(turn.id), error=type(error).__name__)
+            self._streaming = None
         except Exception:
             # A broken channel; the answer itself is what counts.
-            log.exception("draft.stopped", turn_id=str(self._turn.id))
-            self._channel = None
+            log.exception("draft.stopped", turn_id=str(turn.id))
+            self._streaming = None
 
     async def close(self) -> None:
         """Let the draft under way end, so that it never comes after the answer."""
-        if self._sending is None:
-            return
-        done, _ = await asyncio.wait({self._sending}, timeout=_LAST_DRAFT_SECONDS)
-        if not done:
-            self._sending.cancel()
-        await asyncio.gather(self._sending, return_exceptions=True)
+        if self._typing is not None:
+            self._typing.cancel()
+        if self._sending is not None:
+            seconds = _LAST_DRAFT_SECONDS if self._shown else _FIRST_DRAFT_SECONDS
+            done, _ = await asyncio.wait({self._sending}, timeout=seconds)
+            if not done:
+                self._sending.cancel()
+        tasks = [task for task in (self._typing, self._sending) if task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self.handle is not None and not self._is_kept:
+            # The answer does not know of this message, and will be another one.
+            await discard(self._channel, self.handle, self._turn.thread)
 
 
 class Drafts:
-    """Opens drafts on channels that stream."""
+    """Opens drafts on channels that stream, and shows typing on those that can."""
 
-    def __init__(self, connections: Connections, clock: Clock) -> None:
+    def __init__(self, connections: Connections, ledger: TurnLedger, clock: Clock) -> None:
         self._connections = connections
+        self._ledger = ledger
         self._clock = clock
 
     @asynccontextmanager
     async def open(self, turn: Turn) -> AsyncIterator[_Draft]:
-        """A draft of the turn's answer, closed at the end."""
+        """A draft of the turn's answer, closed at the end.
+
+        The message that a try before this one left is written on. Where a draft is a message, the
+        ledger knows it from the first one on, and the reply is written into it.
+        """
         live = await self._connections.live(turn.lease.tenant_id, turn.connection_id)
-        channel = live.channel
-        streaming = channel if isinstance(channel, Streaming) and channel.streams else None
-        draft = _Draft(streaming, turn, self._clock)
+        draft = _Draft(live.channel, turn, self._ledger, self._clock)
+        draft.show_typing()
         try:
             yield draft
         finally:

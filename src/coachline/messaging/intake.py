@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from channel_kit import InboundEvent
+from channel_kit import EventKind, InboundEvent
 from coachline.foundation.database import Database, TenantSession
 from coachline.foundation.errors import Conflict
 from coachline.foundation.ids import ConversationId, EventId, new_id
 from coachline.learners import Identities, Identity
-from coachline.messaging.connections import LiveConnection
+from coachline.messaging.connections import Connections, LiveConnection
 from coachline.messaging.queue import Queue
+from coachline.messaging.receipts import Receipts
 from coachline.messaging.repository import (
     Arrival,
     ArrivalRepository,
@@ -20,26 +21,40 @@ from coachline.messaging.repository import (
 from coachline.tenancy import TenantProfile, Tenants
 
 _BURST_CAP_SECONDS = 10.0
+# Kept beside what they are about; nobody is answered, and a stranger's are not kept at all.
+_ONLY_RECORDED = frozenset({EventKind.RECEIPT, EventKind.REACTION})
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of a delivery: ids of new events, and how many were known already."""
+    """What became of a delivery: ids of new events, how many were known already or dropped.
+
+    Dropped are receipts and reactions where nobody ever wrote, and the platform's own notices.
+    """
 
     events: tuple[EventId, ...]
     duplicates: int
+    dropped: int = 0
 
 
 class Intake:
     """Stores events of a connection."""
 
     def __init__(
-        self, database: Database, identities: Identities, tenants: Tenants, queue: Queue
+        self,
+        database: Database,
+        identities: Identities,
+        tenants: Tenants,
+        queue: Queue,
+        connections: Connections,
+        receipts: Receipts,
     ) -> None:
         self._database = database
         self._identities = identities
         self._tenants = tenants
         self._queue = queue
+        self._connections = connections
+        self._receipts = receipts
         self._conversations = ConversationRepository()
         self._arrivals = ArrivalRepository()
 
@@ -47,22 +62,40 @@ class Intake:
         """Store events under (tenant, connection, external id) and ring for them.
 
         When this returns, the transaction is committed: only then may the platform be told 200.
+        A connection whose access the platform took away is disabled.
 
         Raises:
             DatabaseUnavailable: nothing is stored; the platform should deliver again.
         """
-        if not events:
-            return Accepted((), 0)
+        kept = [event for event in events if event.kind is not EventKind.REVOKED]
+        accepted = await self._keep(connection, kept) if kept else Accepted((), 0)
+        if revoked := len(events) - len(kept):
+            await self._connections.set_state(
+                connection.tenant_id,
+                connection.id,
+                "disabled",
+                actor="platform",
+                problem="the platform took the access away",
+            )
+        return replace(accepted, dropped=accepted.dropped + revoked)
+
+    async def _keep(self, connection: LiveConnection, events: Sequence[InboundEvent]) -> Accepted:
         profile = await self._tenants.profile(connection.tenant_id)
         credit = await self._queue.credit(connection.tenant_id)
         settle_seconds = connection.channel.capabilities.settle_seconds
         stored: list[EventId] = []
+        dropped = 0
         lining_up: dict[ConversationId, Arrival] = {}
         async with self._database.tenant(connection.tenant_id) as session:
             # One order for all: two deliveries that touch the same conversations never deadlock.
             for event in sorted(events, key=lambda e: (e.sender.id, e.thread)):
-                arrival = await self._store(session, connection, event, profile)
-                if arrival.is_new:
+                if event.kind in _ONLY_RECORDED:
+                    arrival = await self._record(session, connection, event)
+                else:
+                    arrival = await self._store(session, connection, event, profile)
+                if arrival is None:
+                    dropped += 1
+                elif arrival.is_new:
                     stored.append(arrival.event_id)
                     if arrival.needs_credit:
                         lining_up.setdefault(arrival.conversation_id, arrival)
@@ -71,7 +104,31 @@ class Intake:
                 await self._queue.admit(
                     session, arrival, settle_seconds=settle_seconds, credit=credit
                 )
-        return Accepted(tuple(stored), len(events) - len(stored))
+        return Accepted(tuple(stored), len(events) - len(stored) - dropped, dropped)
+
+    async def _record(
+        self, session: TenantSession, connection: LiveConnection, event: InboundEvent
+    ) -> Arrival | None:
+        """Keep a receipt or reaction of somebody who has a conversation; None where there is none.
+
+        A receipt is noted at its reply even where its thread is not known.
+        """
+        arrival = None
+        identity = await self._identities.find(session, connection.id, event.sender.id)
+        if identity is not None:
+            arrival = await self._arrivals.store(
+                session,
+                event,
+                event_id=EventId(new_id()),
+                connection_id=connection.id,
+                identity_id=identity.identity_id,
+                settle_seconds=0.0,
+                cap_seconds=0.0,
+                state="recorded",
+            )
+        if event.receipt is not None:
+            await self._receipts.note(session, connection.id, event.receipt)
+        return arrival
 
     async def _store(
         self,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
-from channel_kit import Capabilities, EventKind
-from channel_kit.text import split
-from coachline.foundation.database import Database, TenantSession
+from channel_kit import Attachment, EventKind, Filling
+from coachline.foundation.database import Database, DatabaseUnavailable, TenantSession
 from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import (
     ConnectionId,
@@ -19,15 +21,25 @@ from coachline.foundation.ids import (
     new_id,
 )
 from coachline.messaging.connections import Connections
+from coachline.messaging.leftovers import discard
+from coachline.messaging.parts import cut, store
 from coachline.messaging.repository import (
     ConversationRepository,
     InboxRepository,
     OutboxRepository,
 )
-from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow
-from coachline.messaging.turns import DraftReply, Lease, QueuedEvent, Turn, TurnTrace
+from coachline.messaging.tables import ConversationRow, EventRow, EventState
+from coachline.messaging.turns import (
+    DraftReply,
+    Lease,
+    QueuedEvent,
+    Turn,
+    TurnOvertaken,
+    TurnTrace,
+)
 
 BURST_LIMIT = 10
+_WATCH_SECONDS = 0.5
 
 
 class TurnLedger:
@@ -50,24 +62,22 @@ class TurnLedger:
     async def begin(self, lease: Lease) -> Turn | None:
         """Join the waiting events into a turn; None when there are none.
 
-        At most ten events make a burst. An event whose turn failed before goes alone, so that one
-        bad event never takes others with it.
+        At most ten events make a burst, and the edits of those ten. An event whose turn failed
+        before goes alone, so that one bad event never takes others with it.
 
         Raises:
             LeaseLost: somebody else has the conversation.
         """
         async with self._database.tenant(lease.tenant_id) as session:
             row = await self._lock(session, lease)
-            waiting = await self._inbox.list_new(session, ConversationId(row.id), BURST_LIMIT)
-            if not waiting:
+            burst = await self._list_burst(session, lease.conversation_id)
+            if not burst:
                 return None
-            burst = waiting[:1] if waiting[0].attempts else _unspoiled(waiting)
             exhausted = burst[0].attempts >= self._max_attempts
+            handle: str | None = None
             if burst[0].turn_id is not None:
                 # Closed already, unless the process that began it did not live to say so.
-                await self._inbox.finish_turn(
-                    session, burst[0].turn_id, {"state": "failed", "problem": "it was cut off"}
-                )
+                handle = await self._inbox.take_over(session, burst[0].turn_id)
             turn = Turn(
                 id=TurnId(new_id()),
                 lease=lease,
@@ -77,6 +87,7 @@ class TurnLedger:
                 thread=row.thread,
                 events=tuple(_describe(event) for event in burst),
                 exhausted=exhausted,
+                handle=handle,
             )
             await self._inbox.begin_turn(
                 session,
@@ -84,59 +95,167 @@ class TurnLedger:
                 conversation_id=lease.conversation_id,
                 epoch=lease.epoch,
                 events=[event.id for event in turn.events],
+                handle=handle,
             )
             return turn
 
-    async def save(self, turn: Turn, drafts: Sequence[DraftReply], trace: TurnTrace) -> None:
+    async def _list_burst(
+        self, session: TenantSession, conversation_id: ConversationId
+    ) -> list[EventRow]:
+        waiting = await self._inbox.list_new(session, conversation_id, BURST_LIMIT)
+        if not waiting:
+            return []
+        burst = waiting[:1] if waiting[0].attempts else _unspoiled(waiting)
+        if len(burst) == len(waiting) < BURST_LIMIT:
+            return burst
+        # What changes a message of the burst belongs to it, or the turn would be overtaken by it
+        # again and again.
+        return burst + await self._inbox.list_changes(
+            session,
+            conversation_id,
+            about=[event.external_id for event in burst],
+            known=[event.id for event in burst],
+        )
+
+    @asynccontextmanager
+    async def watch(self, turn: Turn) -> AsyncIterator[None]:
+        """Stop the body when a message of the turn is edited or deleted.
+
+        Raises:
+            TurnOvertaken: one was; the body was cancelled.
+        """
+        live = await self._connections.live(turn.lease.tenant_id, turn.connection_id)
+        if not live.channel.capabilities.edits_in:
+            yield
+            return
+        body = asyncio.current_task()
+        overtaken = asyncio.Event()
+
+        async def look_often() -> None:
+            while not overtaken.is_set():
+                await asyncio.sleep(_WATCH_SECONDS)
+                with suppress(DatabaseUnavailable):
+                    async with self._database.tenant(turn.lease.tenant_id) as session:
+                        is_overtaken = await self._is_overtaken(session, turn)
+                    if is_overtaken:
+                        overtaken.set()
+            if body is not None:
+                body.cancel()
+
+        watcher = asyncio.create_task(look_often())
+        try:
+            try:
+                yield
+            finally:
+                watcher.cancel()
+                # A body that ended just before it was cancelled is told so here.
+                await asyncio.gather(watcher, return_exceptions=True)
+        except asyncio.CancelledError:
+            if not overtaken.is_set() or body is None or body.uncancel() > 0:
+                raise
+            raise TurnOvertaken("A message of the turn was changed.") from None
+
+    async def _is_overtaken(self, session: TenantSession, turn: Turn) -> bool:
+        changes = await self._inbox.list_changes(
+            session,
+            turn.lease.conversation_id,
+            about=[event.external_id for event in turn.events],
+            known=[event.id for event in turn.events],
+        )
+        return bool(changes)
+
+    async def keep_handle(self, turn: Turn, handle: str) -> None:
+        """Remember the message that shows the turn's draft: its answer is written into that.
+
+        Raises:
+            LeaseLost: somebody else has the conversation, or the turn has another message.
+        """
+        async with self._database.tenant(turn.lease.tenant_id) as session:
+            await self._lock(session, turn.lease)
+            if not await self._inbox.keep_handle(session, turn.id, handle):
+                raise LeaseLost("The turn shows its draft elsewhere.")
+
+    async def release_held(self, turn: Turn) -> int:
+        """Let the next parts of a long answer be sent, as many as the channel sends at once.
+
+        Returns:
+            How many; 0 when nothing was held.
+
+        Raises:
+            LeaseLost: somebody else has the conversation.
+        """
+        live = await self._connections.live(turn.lease.tenant_id, turn.connection_id)
+        limit = live.channel.capabilities.parts_at_once
+        async with self._database.tenant(turn.lease.tenant_id) as session:
+            row = await self._lock(session, turn.lease)
+            return await self._outbox.release_held(session, ConversationId(row.id), limit)
+
+    async def save(
+        self,
+        turn: Turn,
+        drafts: Sequence[DraftReply],
+        trace: TurnTrace,
+        *,
+        apart: Mapping[EventId, EventState] = MappingProxyType({}),
+    ) -> None:
         """Store the turn, its replies and its events' end in one transaction.
 
         A draft longer than the channel takes becomes several parts, each its own row, so that a
-        crash resumes at the part.
+        crash resumes at the part. The first part is written into the message that shows the draft,
+        if there is one; without any answer that message is taken away. Parts of an earlier answer
+        that wait for "more" are given up when something else is said. Events in ``apart`` end as
+        it says there, whatever the turn comes to.
 
         Raises:
             LeaseLost: somebody else has the conversation; nothing is stored.
+            TurnOvertaken: a message of the turn was changed meanwhile; nothing is stored.
         """
         live = await self._connections.live(turn.lease.tenant_id, turn.connection_id)
-        parts = _split(drafts, live.channel.capabilities)
+        parts = cut(drafts, live.channel)
         async with self._database.tenant(turn.lease.tenant_id) as session:
             row = await self._lock(session, turn.lease)
-            for number, part in enumerate(parts, start=1):
-                row.last_seq += 1
-                self._outbox.add(session, self._reply(session, turn, row, part, number, len(parts)))
-            state = "answered" if trace.outcome == "fallback" else trace.outcome
-            await self._inbox.settle_events(session, [event.id for event in turn.events], state)
-            await self._inbox.finish_turn(
+            if live.channel.capabilities.edits_in and await self._is_overtaken(session, turn):
+                raise TurnOvertaken("A message of the turn was changed.")
+            handle: str | None = None
+            if isinstance(live.channel, Filling):
+                handle = await self._inbox.find_handle(session, turn.id)
+            if any(not draft.is_notice for draft in drafts):
+                await self._outbox.drop_held(session, ConversationId(row.id))
+            store(
                 session,
-                turn.id,
-                {
-                    "state": "saved",
-                    "outcome": trace.outcome,
-                    "model": trace.model,
-                    "prompt_version": trace.prompt_version,
-                    "trace": _dump(trace),
-                },
+                self._outbox,
+                row,
+                parts,
+                turn_id=turn.id,
+                in_reply_to=[event.external_id for event in turn.events],
+                handle=handle,
             )
+            await self._close(session, turn, trace, apart)
+        if handle is not None and not parts:
+            await discard(live.channel, handle, turn.thread)
 
-    @staticmethod
-    def _reply(
+    async def _close(
+        self,
         session: TenantSession,
         turn: Turn,
-        row: ConversationRow,
-        part: DraftReply,
-        number: int,
-        parts: int,
-    ) -> ReplyRow:
-        return ReplyRow(
-            tenant_id=session.tenant_id,
-            id=new_id(),
-            conversation_id=row.id,
-            turn_id=turn.id,
-            part=number,
-            parts=parts,
-            seq=row.last_seq,
-            text=part.text,
-            citations=[citation.model_dump() for citation in part.citations],
-            in_reply_to=[event.external_id for event in turn.events],
+        trace: TurnTrace,
+        apart: Mapping[EventId, EventState],
+    ) -> None:
+        usual: EventState = "answered" if trace.outcome == "fallback" else trace.outcome
+        ends = {event.id: apart.get(event.id, usual) for event in turn.events}
+        for state in sorted(set(ends.values())):
+            events = [event_id for event_id, end in ends.items() if end == state]
+            await self._inbox.settle_events(session, events, state)
+        await self._inbox.finish_turn(
+            session,
+            turn.id,
+            {
+                "state": "saved",
+                "outcome": trace.outcome,
+                "model": trace.model,
+                "prompt_version": trace.prompt_version,
+                "trace": _dump(trace),
+            },
         )
 
     async def fail(self, turn: Turn, problem: str) -> None:
@@ -178,16 +297,19 @@ def _describe(row: EventRow) -> QueuedEvent:
         occurred_at=row.occurred_at,
         seq=row.seq,
         attempts=row.attempts,
+        reply_to=row.reply_to,
+        consent=_consent(row.consent),
+        attachments=tuple(Attachment.model_validate(item) for item in row.attachments),
     )
 
 
-def _split(drafts: Sequence[DraftReply], capabilities: Capabilities) -> list[DraftReply]:
-    parts: list[DraftReply] = []
-    for draft in drafts:
-        texts = split(draft.text, capabilities.max_text, capabilities.text_unit)
-        parts += [DraftReply(text) for text in texts[:-1]]
-        parts += [DraftReply(texts[-1], draft.citations)] if texts else []
-    return parts
+def _consent(stored: str | None) -> Literal["stop", "start"] | None:
+    # The table allows no other word.
+    match stored:
+        case "stop" | "start":
+            return stored
+        case _:
+            return None
 
 
 def _dump(trace: TurnTrace) -> dict[str, Any]:

@@ -90,19 +90,37 @@ class Queue:
         One that waits already is looked at again: a release may just have passed over it, since
         it was locked for this event.
         """
-        in_engine = arrival.in_engine
+        await self._admit(
+            session, arrival.conversation_id, arrival.in_engine, settle_seconds, credit
+        )
+
+    async def bring(self, session: TenantSession, row: ConversationRow, *, credit: int) -> None:
+        """Have a locked conversation with a new reply looked at, or let it wait for its turn.
+
+        One that is in the engine already, or waits, is looked at anyway.
+        """
+        if row.state == "idle":
+            in_engine = await self._conversations.count_in_engine(session)
+            await self._admit(session, ConversationId(row.id), in_engine, 0.0, credit)
+
+    async def _admit(
+        self,
+        session: TenantSession,
+        conversation_id: ConversationId,
+        in_engine: int,
+        settle_seconds: float,
+        credit: int,
+    ) -> None:
         if in_engine >= credit:
             # Who releases credit looks for waiting rows alone: it sees this one, or is seen here.
             await self._conversations.share_credit(session)
             in_engine = await self._conversations.count_in_engine(session)
         if in_engine >= credit:
-            await self._conversations.wait(session, arrival.conversation_id)
+            await self._conversations.wait(session, conversation_id)
             return
         bell = new_id()
-        await self._conversations.ring(
-            session, arrival.conversation_id, bell, after_seconds=settle_seconds
-        )
-        await self._enqueue(session, arrival.conversation_id, bell, settle_seconds, in_engine)
+        await self._conversations.ring(session, conversation_id, bell, after_seconds=settle_seconds)
+        await self._enqueue(session, conversation_id, bell, settle_seconds, in_engine)
 
     async def claim(
         self, tenant_id: TenantId, conversation_id: ConversationId, bell: UUID
@@ -133,8 +151,9 @@ class Queue:
             epoch = row.epoch + 1
             connection_id = ConnectionId(row.connection_id)
             self._conversations.set_running(row, epoch, lease_seconds=self._rules.lease_seconds)
+            is_settled = await self._outbox.find_head(session, conversation_id) is None
         deadline = before + self._rules.lease_seconds
-        return Lease(tenant_id, conversation_id, connection_id, epoch, bell, deadline)
+        return Lease(tenant_id, conversation_id, connection_id, epoch, bell, deadline, is_settled)
 
     async def _has_credit(self, session: TenantSession, credit: int) -> bool:
         await self._conversations.lock_credit(session)

@@ -12,13 +12,17 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$")]
 
 
 class ConnectionIn(BaseModel):
-    """A new connection. ``config`` is what the channel's own documentation asks for."""
+    """A new connection. ``config`` is what the channel's own documentation asks for.
+
+    With ``install`` it stays closed until somebody installs it by a click in the platform.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
     name: Name
     config: dict[str, Any] = Field(max_length=50)
+    install: bool = False
 
 
 class ConnectionStateIn(BaseModel):
@@ -30,7 +34,13 @@ class ConnectionStateIn(BaseModel):
 
 
 class ConnectionOut(BaseModel):
-    """A connection; its configuration is never shown."""
+    """A connection; its configuration is never shown.
+
+    ``title`` and ``write_to`` are what the platform calls it and where learners begin. ``health``
+    is of connections that fetch their events themselves: ``deaf`` hears nothing though the
+    platform could be heard, ``lost`` has no contact; ``heard_at`` is the last contact. ``steps``
+    are what is left to click, told when it was connected.
+    """
 
     id: UUID
     channel: str
@@ -38,6 +48,34 @@ class ConnectionOut(BaseModel):
     state: str
     problem: str | None
     inbound_url: str
+    title: str | None
+    write_to: str | None
+    health: Literal["unknown", "hearing", "deaf", "lost"]
+    heard_at: datetime | None
+    steps: list[str]
+
+
+class InstallationOut(BaseModel):
+    """Where to install a connection: good for one browser and ten minutes."""
+
+    url: str
+    redirect_url: str
+
+
+class TrialIn(BaseModel):
+    """A test message. ``to`` is a thread as the channel writes it: a chat id, a phone number."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    to: str = Field(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")
+    text: str | None = Field(default=None, min_length=1, max_length=1000, pattern=r"\S")
+
+
+class TrialOut(BaseModel):
+    """The platform took it. ``external_id`` is its id of the message, where it has one."""
+
+    external_id: str | None
+    accepted_at: datetime
 
 
 class AcceptedOut(BaseModel):
@@ -45,19 +83,3 @@ class AcceptedOut(BaseModel):
 
     events: list[UUID]
     duplicates: int
-
-
-class CheckpointOut(BaseModel):
-    """A step that an event has passed."""
-
-    name: str
-    at: datetime
-    details: dict[str, Any]
-
-
-class ExplanationOut(BaseModel):
-    """Where an event is, and how it got there."""
-
-    event_id: UUID
-    state: str
-    checkpoints: list[CheckpointOut]

@@ -14,16 +14,22 @@ from coachline.foundation.database import Base, TenantOwned, Timestamped
 
 ConnectionState = Literal["active", "disabled"]
 ConversationState = Literal["idle", "waiting", "rung", "running"]
-EventState = Literal["new", "answered", "recorded", "refused", "parked"]
+ConnectionHealth = Literal["unknown", "hearing", "deaf", "lost"]
+EventState = Literal["new", "answered", "recorded", "refused", "parked", "commanded"]
 TurnState = Literal["running", "saved", "failed", "abandoned"]
-TurnOutcome = Literal["answered", "fallback", "refused", "recorded", "parked"]
-ReplyState = Literal["pending", "sending", "sent", "unknown", "dead"]
+TurnOutcome = Literal["answered", "fallback", "refused", "recorded", "parked", "commanded"]
+ReplyState = Literal["pending", "sending", "sent", "unknown", "dead", "held", "suppressed"]
+Lane = Literal["conversation", "broadcast"]
 
 _Json = JSONB()
 
 
 class ConnectionRow(TenantOwned, Base):
-    """One tenant's account on a platform; ``sealed_config`` opens only for this row."""
+    """One tenant's account on a platform; ``sealed_config`` opens only for this row.
+
+    ``title`` and ``write_to`` are what the platform calls it. ``health`` is of connections that
+    fetch their events themselves: ``deaf`` hears nothing though the platform could be heard.
+    """
 
     __tablename__ = "connection"
 
@@ -32,15 +38,26 @@ class ConnectionRow(TenantOwned, Base):
     sealed_config: Mapped[bytes]
     state: Mapped[str] = mapped_column(server_default="active")
     problem: Mapped[str | None]
+    title: Mapped[str | None]
+    write_to: Mapped[str | None]
+    health: Mapped[str] = mapped_column(server_default="unknown")
+    heard_at: Mapped[datetime | None]
+    install_hash: Mapped[bytes | None]
+    install_until: Mapped[datetime | None]
 
 
 class ConnectionRoute(Timestamped, Base):
-    """Tenant-free: which tenant a connection's address belongs to."""
+    """Tenant-free: which tenant a connection's address or account belongs to, and who polls it."""
 
     __tablename__ = "connection_route"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     tenant_id: Mapped[UUID]
+    channel: Mapped[str | None]
+    account: Mapped[str | None]
+    polls: Mapped[bool] = mapped_column(server_default="false")
+    holder: Mapped[UUID | None]
+    held_until: Mapped[datetime | None]
 
 
 class ConversationRow(TenantOwned, Base):
@@ -77,6 +94,7 @@ class EventRow(TenantOwned, Base):
     kind: Mapped[str]
     text: Mapped[str]
     reply_to: Mapped[str | None]
+    consent: Mapped[str | None]
     attachments: Mapped[list[dict[str, Any]]] = mapped_column(_Json, server_default="[]")
     raw: Mapped[dict[str, Any]] = mapped_column(_Json, server_default="{}")
     occurred_at: Mapped[datetime]
@@ -98,24 +116,37 @@ class TurnRow(TenantOwned, Base):
     outcome: Mapped[str | None]
     model: Mapped[str | None]
     prompt_version: Mapped[str | None]
+    handle: Mapped[str | None]
     trace: Mapped[dict[str, Any]] = mapped_column(_Json, server_default="{}")
     problem: Mapped[str | None]
     finished_at: Mapped[datetime | None]
 
 
 class ReplyRow(TenantOwned, Base):
-    """One part of an answer. ``attempts`` is the fence of its outcome."""
+    """One part of an answer, or, without a turn, something that nobody asked for.
+
+    ``attempts`` is the fence of its outcome. ``handle`` is the message that it is written into.
+    ``is_notice`` says that the gateway says it, not the coach. ``report`` is the last that the
+    platform told about it after taking it.
+    """
 
     __tablename__ = "outbox_reply"
 
     conversation_id: Mapped[UUID]
-    turn_id: Mapped[UUID]
+    turn_id: Mapped[UUID | None]
     part: Mapped[int]
     parts: Mapped[int]
     seq: Mapped[int] = mapped_column(BigInteger)
     text: Mapped[str]
     citations: Mapped[list[dict[str, Any]]] = mapped_column(_Json, server_default="[]")
     in_reply_to: Mapped[list[str]] = mapped_column(_Json, server_default="[]")
+    choices: Mapped[list[dict[str, Any]]] = mapped_column(_Json, server_default="[]")
+    hint: Mapped[str] = mapped_column(server_default="")
+    is_notice: Mapped[bool] = mapped_column(server_default="false")
+    lane: Mapped[str] = mapped_column(server_default="conversation")
+    handle: Mapped[str | None]
+    report: Mapped[str | None]
+    reported_at: Mapped[datetime | None]
     state: Mapped[str] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(server_default="0")
     failures: Mapped[int] = mapped_column(server_default="0")

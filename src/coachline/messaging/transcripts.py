@@ -8,10 +8,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from channel_kit import Citation
+from channel_kit import Choice, Citation
 from coachline.foundation.database import Database
 from coachline.foundation.errors import NotFound
-from coachline.foundation.ids import ConnectionId, ConversationId, EventId, LearnerId, TenantId
+from coachline.foundation.ids import (
+    ConnectionId,
+    ConversationId,
+    EventId,
+    IdentityId,
+    LearnerId,
+    TenantId,
+)
 from coachline.messaging.repository import (
     InboxRepository,
     OutboxRepository,
@@ -39,6 +46,7 @@ class Conversation:
 
     id: ConversationId
     connection_id: ConnectionId
+    identity_id: IdentityId
     learner_id: LearnerId
     thread: str
     state: str
@@ -200,8 +208,11 @@ def _reply_checkpoints(reply: ReplyRow) -> list[Checkpoint]:
         points.append(Checkpoint("reply_sending", reply.sending_at, tried))
     if reply.sent_at is not None:
         points.append(Checkpoint("reply_sent", reply.sent_at, tried | {"receipt": reply.receipt}))
-    elif reply.state in ("unknown", "dead"):
+    elif reply.state in ("unknown", "dead", "held", "suppressed"):
         points.append(Checkpoint(f"reply_{reply.state}", reply.updated_at, tried))
+    if reply.reported_at is not None:
+        reported = about | {"report": reply.report, "problem": reply.problem}
+        points.append(Checkpoint("reply_reported", reply.reported_at, reported))
     return points
 
 
@@ -216,6 +227,10 @@ def _message(row: Any) -> Message:
         state=row.state,
         citations=tuple(Citation.model_validate(item) for item in row.citations or ()),
         in_reply_to=tuple(row.in_reply_to or ()),
+        choices=tuple(Choice.model_validate(item) for item in row.choices or ()),
+        is_notice=row.is_notice,
+        external_id=row.external_id,
+        reply_to=row.reply_to,
     )
 
 
@@ -223,6 +238,7 @@ def _conversation(row: Any) -> Conversation:
     return Conversation(
         id=ConversationId(row.id),
         connection_id=ConnectionId(row.connection_id),
+        identity_id=IdentityId(row.identity_id),
         learner_id=LearnerId(row.learner_id),
         thread=row.thread,
         state=row.state,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from channel_kit import Citation, EventKind, Receipt
+from channel_kit import Attachment, Choice, Citation, EventKind, Receipt
 from coachline.foundation.ids import (
     ConnectionId,
     ConversationId,
@@ -17,7 +17,12 @@ from coachline.foundation.ids import (
     TurnId,
 )
 
-Outcome = Literal["answered", "fallback", "refused", "recorded", "parked"]
+Outcome = Literal["answered", "fallback", "refused", "recorded", "parked", "commanded"]
+Lane = Literal["conversation", "broadcast"]
+
+
+class TurnOvertaken(Exception):
+    """A message that is being answered was edited or deleted meanwhile: answer what it says now."""
 
 
 @dataclass(slots=True)
@@ -26,6 +31,7 @@ class Lease:
 
     ``deadline`` is on the monotonic clock, counted from a reading taken *before* the database
     renewed the lease, so a process that was frozen in between knows that it is late.
+    ``is_settled`` says that no reply waited when the conversation was claimed.
     """
 
     tenant_id: TenantId
@@ -34,11 +40,15 @@ class Lease:
     epoch: int
     bell: UUID
     deadline: float
+    is_settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedEvent:
-    """An event that waits for an answer. ``attempts`` counts turns begun for it before this."""
+    """An event that waits for an answer. ``attempts`` counts turns begun for it before this.
+
+    ``reply_to`` and ``consent`` are as in the contract.
+    """
 
     id: EventId
     external_id: str
@@ -47,6 +57,9 @@ class QueuedEvent:
     occurred_at: datetime
     seq: int
     attempts: int
+    reply_to: str | None = None
+    consent: Literal["stop", "start"] | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,8 @@ class Turn:
     """One try to answer the burst ``events`` (oldest first).
 
     ``exhausted`` says that the one event in it was tried too often: it gets an apology and no
-    further thought.
+    further thought. ``handle`` is the message that already shows a draft of this answer, left by a
+    try that was cut off.
     """
 
     id: TurnId
@@ -65,14 +79,23 @@ class Turn:
     thread: str
     events: tuple[QueuedEvent, ...]
     exhausted: bool = False
+    handle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DraftReply:
-    """An answer before it is cut to the channel's limit. ``text`` is CommonMark, not empty."""
+    """An answer before it is cut to the channel's limit. ``text`` is CommonMark, not empty.
+
+    ``is_notice`` says that the gateway says it itself: it is no part of the talk. ``more`` and
+    ``ask_source`` are the hints shown where a long answer stops and where sources are on request.
+    """
 
     text: str
     citations: tuple[Citation, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    is_notice: bool = False
+    more: str = ""
+    ask_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +114,28 @@ class TurnTrace:
 
 @dataclass(frozen=True, slots=True)
 class SendOutcome:
-    """What became of one attempt. ``wait_seconds`` belongs to ``pending``."""
+    """What became of one attempt. ``wait_seconds`` belongs to ``pending`` and ``sending``.
 
-    state: Literal["pending", "sent", "unknown", "dead"]
+    ``sending`` after an attempt means that the platform is asked about it before anything else.
+    ``is_unreachable`` says that this person cannot be written to here any more, ``is_refused`` that
+    the platform does not know the connection's credentials.
+    """
+
+    state: Literal["pending", "sending", "sent", "unknown", "dead"]
     failures: int
     problem: str | None = None
     wait_seconds: float = 0.0
     receipt: Receipt | None = None
+    is_unreachable: bool = False
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One line of a transcript. ``state`` is the event's or the reply's."""
+    """One line of a transcript. ``state`` is the event's or the reply's.
+
+    ``external_id`` is the platform's, where known; ``reply_to`` what an event is about.
+    """
 
     id: UUID
     seq: int
@@ -113,3 +146,7 @@ class Message:
     state: str
     citations: tuple[Citation, ...] = ()
     in_reply_to: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    is_notice: bool = False
+    external_id: str | None = None
+    reply_to: str | None = None

@@ -28,6 +28,8 @@ _PAUSE_SECONDS = 1.0
 _LOCAL_SHARE = 4
 _MINUTE_SECONDS = 60
 _DAY_SECONDS = 86_400
+_GUESSES = 5
+_GUESS_MINUTES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +127,9 @@ class Limits:
             learner_id: the learner who wrote.
             messages_per_day: the tenant's own quota; None for the server's.
         """
-        wait = await self._take(
-            f"{tenant_id}:learner:{learner_id}", self._rates.learner_messages_per_minute
-        )
-        if wait:
-            return Refused("learner_rate", wait)
+        refusal = await self.take_command(tenant_id, learner_id)
+        if isinstance(refusal, Refused):
+            return refusal
         quota = messages_per_day or self._rates.messages_per_day
         now = self._clock.now()
         key = f"{tenant_id}:messages:{now:%Y-%m-%d}"
@@ -145,12 +145,24 @@ class Limits:
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         return Refused("tenant_quota", (midnight - now).total_seconds())
 
-    async def _take(self, key: str, amount: int) -> float:
-        """Count a hit of a minute; 0.0 when it is within ``amount``, else seconds to wait."""
-        item = RateLimitItemPerMinute(amount, namespace=key)
+    async def take_command(self, tenant_id: TenantId, learner_id: LearnerId) -> Allowed | Refused:
+        """Count a message that asks no model: the learner's rate only."""
+        wait = await self._take(
+            f"{tenant_id}:learner:{learner_id}", self._rates.learner_messages_per_minute
+        )
+        return Refused("learner_rate", wait) if wait else Allowed()
+
+    async def take_guess(self, tenant_id: TenantId, who: str) -> bool:
+        """Count a try to guess something; False when ``who`` made five in the last ten minutes."""
+        key = f"{tenant_id}:guess:{who}"
+        return not await self._take(key, _GUESSES, minutes=_GUESS_MINUTES)
+
+    async def _take(self, key: str, amount: int, *, minutes: int = 1) -> float:
+        """Count a hit of some minutes; 0.0 when it is within ``amount``, else seconds to wait."""
+        item = RateLimitItemPerMinute(amount, minutes, namespace=key)
         is_taken = await self._ask(self._windows.hit(item))
         if is_taken is None:
-            return self._local.take(key, _share(amount), _MINUTE_SECONDS)
+            return self._local.take(key, _share(amount), minutes * _MINUTE_SECONDS)
         return 0.0 if is_taken else await self._wait(item)
 
     async def _wait(self, item: RateLimitItem) -> float:

@@ -40,7 +40,7 @@ def undeclared_imports(sources: Sequence[Source]) -> list[Finding]:
     for source in sources:
         if not (source.is_code or source.is_test):
             continue
-        package = next(p for p in packages if source.path.startswith(p.folder))
+        package = next(p for p in packages if _is_part(source, p))
         allowed = _allowed(source, package, packages[-1])
         for imported in source.imports:
             if imported.top in sys.stdlib_module_names:
@@ -54,8 +54,14 @@ def undeclared_imports(sources: Sequence[Source]) -> list[Finding]:
     return found
 
 
+def _is_part(source: Source, package: Package) -> bool:
+    """Whether a file belongs to a package. The lab shares its folder with doubles for tests."""
+    folder = package.folder + "src/" if package.folder.startswith("tests/") else package.folder
+    return source.path.startswith(folder)
+
+
 def _pyprojects(sources: Sequence[Source]) -> list[Source]:
-    own = re.compile(r"(channels/[^/]+/)?pyproject\.toml")
+    own = re.compile(r"(channels/[^/]+/|tests/lab/)?pyproject\.toml")
     return [source for source in sources if own.fullmatch(source.path)]
 
 

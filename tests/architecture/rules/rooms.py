@@ -25,7 +25,9 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "src/coachline/local/*",
             "src/coachline/cli/*",
             "channels/*",
+            "tests/lab/src/*",
         ),
+        "aiogram": ("channels/telegram/*",),
         "alembic": ("src/coachline/foundation/schema.py", "migrations/*"),
         "asyncpg": (
             "src/coachline/foundation/database.py",
@@ -46,7 +48,10 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "httpx": ("src/coachline/inference/ollama.py",),
         "limits": ("src/coachline/tenancy/limits.py",),
-        "markdown_it": ("src/coachline/knowledge/chunking.py",),
+        "markdown_it": (
+            "src/coachline/knowledge/chunking.py",
+            "channels/kit/src/channel_kit/rendering.py",
+        ),
         "numpy": ("src/coachline/local/*",),
         "ollama": ("src/coachline/inference/ollama.py",),
         "onnxruntime": ("src/coachline/local/*",),
@@ -62,8 +67,10 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "pytest": ("channels/kit/src/channel_kit/conformance/*",),
         "pytest_asyncio": ("channels/kit/src/channel_kit/conformance/*",),
         "redis": ("src/coachline/foundation/redis.py",),
-        "regex": ("channels/kit/src/channel_kit/text.py",),
+        "regex": ("channels/kit/src/channel_kit/*.py",),
         "rich": ("src/coachline/cli/*",),
+        "slack_sdk": ("channels/slack/*",),
+        "smsutil": ("channels/sms/*",),
         "sqlalchemy": (
             "src/coachline/*/tables.py",
             "src/coachline/*/repository.py",
@@ -75,6 +82,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "starlette": ("src/coachline/app.py", "src/coachline/foundation/http.py"),
         "structlog": ("*",),
         "tokenizers": ("src/coachline/local/*",),
+        "twilio": ("channels/sms/*",),
         "typer": ("src/coachline/cli/*",),
         "uuid_utils": ("src/coachline/foundation/ids.py",),
         "uvicorn": ("src/coachline/app.py", "src/coachline/cli/*"),
@@ -88,9 +96,12 @@ SYSTEM_SESSIONS: Mapping[str, str] = MappingProxyType(
     {
         "src/coachline/foundation/database.py": "defines it",
         "src/coachline/foundation/schema.py": "asks which migration the database is at",
-        "src/coachline/messaging/connections.py": "a webhook's path names a connection, no tenant",
+        "src/coachline/messaging/accounts.py": "claims an account in the whole installation",
+        "src/coachline/messaging/connections.py": "adds the address of a new connection",
+        "src/coachline/messaging/listening.py": "holds connections of every tenant",
+        "src/coachline/messaging/live.py": "a webhook's path names a connection, no tenant",
         "src/coachline/messaging/queue.py": "the sweep looks for forgotten work in every tenant",
-        "src/coachline/messaging/repository/connections.py": "reads and writes routing rows",
+        "src/coachline/messaging/repository/connection_routes.py": "reads and writes routing rows",
         "src/coachline/messaging/repository/conversations.py": "lists tenants for the sweep",
         "src/coachline/tenancy/keys.py": "asks whether the key's tenant is suspended",
         "src/coachline/tenancy/repository.py": "reads and writes the tenants themselves",
@@ -98,7 +109,10 @@ SYSTEM_SESSIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-_FIRST_PARTY = frozenset({"coachline", "channel_webhook", "migrations"})
+_FIRST_PARTY = frozenset(
+    {"coachline", "coachline_lab", "migrations"}
+    | {"channel_slack", "channel_sms", "channel_telegram", "channel_webhook"}
+)
 
 
 def deep_imports(sources: Sequence[Source]) -> list[Finding]:

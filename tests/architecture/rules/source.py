@@ -75,6 +75,7 @@ class Source:
         return (
             self.name.endswith(".py")
             and (self.path.startswith("tests/") or "/tests/" in self.path)
+            and not self.is_code
             and not self.path.startswith(_TEMPLATES)
         )
 

@@ -13,7 +13,11 @@ from typer.testing import CliRunner
 
 from coachline.cli import app
 from coachline.foundation import logs
+from coachline.foundation.clock import SystemClock
+from coachline.foundation.database import Database
+from coachline.foundation.ids import TenantId, new_id
 from conftest import Servers
+from fixtures.scripted_accounts import build_office
 from lab.scripted_ollama import ScriptedOllama
 
 Told = dict[str, dict[str, str]]
@@ -100,3 +104,30 @@ async def test_a_url_that_is_none_is_wrong_use_and_not_shown(
     assert result.exit_code == 2
     assert "COACHLINE_DATABASE_URL" in result.output
     assert "s3cret" not in result.output
+
+
+async def test_a_connection_that_hears_nothing_is_named_and_a_closed_one_with_its_reason(
+    environment: Callable[..., None],
+    servers: Servers,
+    database: Database,
+    tenants: tuple[TenantId, TenantId],
+) -> None:
+    office = build_office(database, SystemClock())
+    deaf = await office.connect(tenants[0], f"acc-{new_id()}", name="deaf one")
+    lost = await office.connect(tenants[1], f"acc-{new_id()}", name="closed one")
+    await office.connections.note_health(tenants[0], deaf.id, "deaf", None)
+    await office.connections.set_state(
+        tenants[1], lost.id, "disabled", actor="gateway", problem="token revoked"
+    )
+    environment(
+        database_url=servers.app_url,
+        worker_database_url=servers.worker_url,
+        redis_url=servers.redis_url,
+        ollama_url="http://127.0.0.1:1",
+        master_keys=KEYS,
+    )
+    code, told = await doctor()
+    row = told["Connections"]
+    assert (code, row["state"]) == (1, "wrong")
+    assert "/deaf one is deaf" in row["details"]
+    assert "/closed one is closed (token revoked)" in row["details"]

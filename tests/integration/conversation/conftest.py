@@ -6,21 +6,43 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import text
 
-from channel_kit import EventKind
+from channel_kit import (
+    Attachment,
+    Capabilities,
+    Draft,
+    EventKind,
+    InboundEvent,
+    ReplyRejected,
+    Sender,
+)
 from coachline.conversation import (
+    Commands,
     ConversationRules,
+    Desk,
+    Ears,
+    Erasure,
+    Export,
+    Hearing,
+    Helping,
     History,
+    Linking,
     Notices,
     Orchestrator,
+    Pausing,
+    Reach,
+    Rights,
     Services,
+    Sources,
     Summaries,
 )
+from coachline.conversation.repository import ConversationMemory
 from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database
 from coachline.foundation.engine import Engine
@@ -29,15 +51,20 @@ from coachline.foundation.redis import open_redis
 from coachline.foundation.seal import Seal
 from coachline.inference import CircuitBreaker, Embedder, FairQueue, Models, OllamaServer
 from coachline.knowledge import ChromaFolder, Documents, Ingestion, Retrieval, VectorStore
-from coachline.learners import Identities, Learners
+from coachline.learners import Consent, Identities, LearnerRights, Learners, LinkCodes
 from coachline.messaging import (
+    Belonging,
     Connections,
     Drafts,
+    Files,
     Intake,
     LiveConnection,
     Message,
+    Posting,
     Queue,
     QueueRules,
+    Receipts,
+    References,
     Registry,
     Transcripts,
     Turn,
@@ -69,7 +96,6 @@ class StreamingChannel(ScriptedChannel):
     """The scripted platform, showing drafts."""
 
     name: ClassVar[str] = "streaming"
-    stream_interval_seconds: float = 0.0
 
     def __init__(self, config: ScriptedConfig, http: Any) -> None:
         super().__init__(config, http)
@@ -80,9 +106,51 @@ class StreamingChannel(ScriptedChannel):
         """Always."""
         return True
 
-    async def stream(self, *, draft_id: str, thread: str, text: str) -> None:
+    def stream_seconds(self, thread: str) -> float:
+        """No pause."""
+        return 0.0
+
+    async def stream(self, draft: Draft) -> str | None:
         """Show it."""
-        self._screen.drafts.append(text)
+        self._screen.drafts.append(draft.text)
+        return None
+
+
+class TextingChannel(ScriptedChannel):
+    """A platform without buttons, where words cost: commands are bare, sources are asked for."""
+
+    name: ClassVar[str] = "texting"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        max_text=1_000,
+        formatting="plain",
+        answer_characters=300,
+        parts_at_once=1,
+        citations="request",
+        bare_commands=True,
+        settle_seconds=0.0,
+        idempotent_send=True,
+    )
+
+
+class ButtonsChannel(ScriptedChannel):
+    """A platform with buttons, edits and files; a file's words are its reference."""
+
+    name: ClassVar[str] = "buttons"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        max_text=1_000,
+        citations="buttons",
+        buttons=True,
+        edits_in=True,
+        attachments_in=True,
+        settle_seconds=0.0,
+        idempotent_send=True,
+    )
+
+    async def fetch(self, attachment: Attachment, *, limit_bytes: int) -> bytes:
+        """Return the reference, unless it is to fail."""
+        if attachment.reference == "gone":
+            raise ReplyRejected("gone")
+        return (attachment.reference or "").encode()
 
 
 @dataclass
@@ -101,6 +169,10 @@ class Stage:
     transcripts: Transcripts
     documents: Documents
     ingestion: Ingestion
+    consent: Consent
+    posting: Posting
+    erasure: Erasure
+    export: Export
 
     async def connect(self, tenant_id: TenantId, channel: str = "scripted") -> LiveConnection:
         """A live connection of the tenant."""
@@ -119,6 +191,58 @@ class Stage:
         """Take messages in, one delivery each."""
         for words in texts:
             await self.intake.accept(live, [event(str(new_id()), sender, words, kind=kind)])
+
+    async def hear(
+        self, live: LiveConnection, *, sender: str = "ann", **what: Any
+    ) -> list[Message]:
+        """Take one event in, answer what is there, and return what is said to it."""
+        await self.take(live, sender=sender, **what)
+        turn = await self.answer(live, sender)
+        asked = {event.external_id for event in turn.events}
+        messages = await self.messages(live, sender)
+        return [message for message in messages if asked & set(message.in_reply_to)]
+
+    async def take(self, live: LiveConnection, *, sender: str = "ann", **what: Any) -> str:
+        """Take one event in and return its id."""
+        what = {
+            "external_id": str(new_id()),
+            "kind": EventKind.MESSAGE,
+            "occurred_at": datetime.now(UTC),
+            **what,
+        }
+        event = InboundEvent(sender=Sender(id=sender), thread=sender, **what)
+        await self.intake.accept(live, [event])
+        return event.external_id
+
+    async def learner_of_first_words(self, live: LiveConnection) -> LearnerId:
+        """Say hello for the first time and return who that is."""
+        await self.talk(live, "Hello")
+        return await self.learner_id(live)
+
+    async def remember(self, live: LiveConnection, words: str, sender: str = "ann") -> None:
+        """Give the conversation a summary of what is not said any more."""
+        row = await self.row(live, sender)
+        async with self.database.tenant(live.tenant_id) as session:
+            await ConversationMemory().save_summary(
+                session, ConversationId(row["id"]), upto_seq=1, text=words, model="m"
+            )
+
+    async def name(self, tenant_id: TenantId, learner_id: LearnerId, name: str) -> None:
+        """Have a coach name a learner."""
+        await self.services.learners.update(tenant_id, learner_id, {"name": name}, actor="test")
+
+    async def deliver(self, live: LiveConnection, sender: str = "ann") -> None:
+        """Have the platform take every reply that waits, under an id of its own."""
+        row = await self.row(live, sender)
+        async with self.database.tenant(live.tenant_id) as session:
+            await session.execute(
+                text(
+                    "update outbox_reply set state = 'sent', sent_at = now(), "
+                    "receipt = jsonb_build_object('external_id', 'm:' || id) "
+                    "where conversation_id = :c and state = 'pending'"
+                ),
+                {"c": row["id"]},
+            )
 
     async def row(self, live: LiveConnection, sender: str = "ann") -> dict[str, Any]:
         """The conversation row of a sender."""
@@ -218,12 +342,103 @@ def _connections(database: Database, platform: Screen) -> Connections:
     time = SystemClock()
     return Connections(
         database,
-        Registry({"scripted": ScriptedChannel, "streaming": StreamingChannel}),
+        Registry(
+            {
+                kind.name: kind
+                for kind in (ScriptedChannel, StreamingChannel, TextingChannel, ButtonsChannel)
+            }
+        ),
         Seal({"k1": os.urandom(32)}, "k1"),
         AuditLog(time),
         time,
         platform,  # type: ignore[arg-type]  # what the scripted channels take for HTTP
+        public_url="https://coach.test",
     )
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What the services of a stage are made of."""
+
+    database: Database
+    clock: FakeClock
+    limits: Limits
+    connections: Connections
+    queue: Queue
+    tenants: Tenants
+    models: Models
+    retrieval: Retrieval
+    rules: ConversationRules
+    engine: Engine
+    consent: Consent
+
+    def build(self) -> Services:
+        """Every step of a turn."""
+        database, transcripts = self.database, Transcripts(self.database)
+        ledger = TurnLedger(database, self.connections, max_attempts=2)
+        window_tokens = self.rules.window_tokens
+        return Services(
+            tenants=self.tenants,
+            learners=Learners(database, AuditLog(self.clock)),
+            connections=self.connections,
+            transcripts=transcripts,
+            hearing=Hearing(self._ears(self._desk(ledger))),
+            reach=Reach(database, self.codes, transcripts),
+            limits=self.limits,
+            notices=Notices(database, self.clock),
+            history=History(database, transcripts, window_tokens=window_tokens),
+            retrieval=self.retrieval,
+            models=self.models,
+            drafts=Drafts(self.connections, ledger, SystemClock()),
+            ledger=ledger,
+            summaries=Summaries(
+                database, self.engine, transcripts, self.tenants, self.models, self.rules
+            ),
+        )
+
+    @property
+    def codes(self) -> LinkCodes:
+        """Link codes on this clock."""
+        return LinkCodes(self.clock, self.consent)
+
+    @property
+    def rights(self) -> LearnerRights:
+        """The learners' side of rights."""
+        return LearnerRights(self.clock, self.consent, self.codes)
+
+    @property
+    def posting(self) -> Posting:
+        """Replies that nobody waits for."""
+        return Posting(self.database, self.connections, self.queue)
+
+    @property
+    def erasure(self) -> Erasure:
+        """The job that erases."""
+        return Erasure(self.database, self.engine, self.rights, Belonging(), self.clock)
+
+    def _desk(self, ledger: TurnLedger) -> Desk:
+        database, codes, belonging = self.database, self.codes, Belonging()
+        learners = Learners(database, AuditLog(self.clock))
+        return Desk(
+            helping=Helping(),
+            linking=Linking(database, codes, learners, belonging, self.posting, self.limits),
+            pausing=Pausing(database, self.consent, codes, self.clock),
+            rights=Rights(database, self.rights, belonging, self.connections, self.erasure),
+            sources=Sources(References(database), self.retrieval),
+            ledger=ledger,
+        )
+
+    def _ears(self, desk: Desk) -> Ears:
+        return Ears(
+            references=References(self.database),
+            transcripts=Transcripts(self.database),
+            files=Files(self.connections),
+            notices=Notices(self.database, self.clock),
+            limits=self.limits,
+            helping=desk.helping,
+            pausing=desk.pausing,
+            commands=Commands(desk),
+        )
 
 
 def _stage(
@@ -237,26 +452,26 @@ def _stage(
 ) -> Stage:
     waiting = FairQueue(SystemClock(), slots=4, limit=100)
     breaker = CircuitBreaker(clock, failures=1_000)
-    models = Models(server, waiting, breaker, deadline_seconds=20)
     embedder = Embedder(server, waiting, breaker, model="all-minilm", deadline_seconds=20)
     engine, audit, time = Engine(), AuditLog(clock), SystemClock()
     tenants = Tenants(database, Keys(database, clock), clock)
-    platform = Screen()
+    platform, consent = Screen(), Consent(clock)
     connections = _connections(database, platform)
     queue = Queue(database, engine, tenants, time, QueueRules())
-    transcripts = Transcripts(database)
-    services = Services(
-        tenants=tenants,
-        learners=Learners(database, audit),
+    parts = _Parts(
+        database=database,
+        clock=clock,
         limits=limits,
-        notices=Notices(database, clock),
-        history=History(database, transcripts, window_tokens=rules.window_tokens),
+        connections=connections,
+        queue=queue,
+        tenants=tenants,
+        models=Models(server, waiting, breaker, deadline_seconds=20),
         retrieval=Retrieval(database, vectors, embedder),
-        models=models,
-        drafts=Drafts(connections, time),
-        ledger=TurnLedger(database, connections, max_attempts=2),
-        summaries=Summaries(database, engine, transcripts, tenants, models, rules),
+        rules=rules,
+        engine=engine,
+        consent=consent,
     )
+    services, transcripts = parts.build(), Transcripts(database)
     return Stage(
         database=database,
         clock=clock,
@@ -266,10 +481,14 @@ def _stage(
         orchestrator=Orchestrator(services, rules, clock),
         connections=connections,
         queue=queue,
-        intake=Intake(database, Identities(), tenants, queue),
+        intake=Intake(database, Identities(), tenants, queue, connections, Receipts(consent)),
         transcripts=transcripts,
         documents=Documents(database, engine, audit),
         ingestion=Ingestion(database, engine, vectors, embedder, audit, time),
+        consent=consent,
+        posting=parts.posting,
+        erasure=parts.erasure,
+        export=Export(database, parts.rights, transcripts),
     )
 
 

@@ -19,7 +19,10 @@ Two = tuple[TenantId, TenantId]
 
 @pytest.fixture
 async def rest(stage: Stage) -> AsyncIterator[Rest]:
-    routes = rest_of(stage.database, lambda g: ConversationRoutes(stage.transcripts, g).router)
+    routes = rest_of(
+        stage.database,
+        lambda g: ConversationRoutes(stage.transcripts, stage.export, g, stage.clock).router,
+    )
     async with routes as client:
         yield client
 
@@ -116,3 +119,19 @@ async def test_reading_needs_its_scope(rest: Rest, tenants: Two) -> None:
     assert (await rest.call(None, "GET", "/api/v1/conversations"))[0] == 401
     refused = await rest.call(tenants[0], "GET", "/api/v1/conversations", scope="knowledge")
     assert refused[0] == 403
+
+
+async def test_everything_kept_of_a_learner_is_handed_to_admins_of_its_tenant_only(
+    rest: Rest, stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0])
+    stage.ollama.reply = "Good."
+    await stage.talk(live, "I run")
+    path = f"/api/v1/learners/{await stage.learner_id(live)}/data"
+    status, found = await rest.call(tenants[0], "GET", path, scope="admin")
+    assert status == 200
+    (talk,) = found["talks"]
+    assert [message["text"] for message in talk["messages"]] == ["I run", "Good."]
+    assert found["kept"]["standings"] == [{"is_allowed": True, "reason": None, "until": None}]
+    assert (await rest.call(tenants[1], "GET", path, scope="admin"))[0] == 404
+    assert (await rest.call(tenants[0], "GET", path, scope="read"))[0] == 403

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 Two = tuple[TenantId, TenantId]
 ENGLISH = sentences_in("en")
-STEPS = ["limits", "history", "passages", "prompt", "model", "wording"]
+STEPS = ["events", "limits", "history", "passages", "prompt", "model", "wording"]
 
 
 async def test_a_message_is_answered_and_the_trace_names_every_step(
@@ -66,7 +66,9 @@ async def test_a_message_that_came_while_the_answer_was_written_follows_it(
     assert talk == ["one", "first", "two"]
 
 
-@pytest.mark.parametrize("kind", [k for k in EventKind if k is not EventKind.MESSAGE])
+@pytest.mark.parametrize(
+    "kind", [EventKind.EDIT, EventKind.DELETE, EventKind.BUTTON, EventKind.CONSENT]
+)
 async def test_what_is_no_message_is_recorded_and_not_answered(
     stage: Stage, tenants: Two, kind: EventKind
 ) -> None:
@@ -80,7 +82,7 @@ async def test_what_is_no_message_is_recorded_and_not_answered(
 
 async def test_a_message_among_other_events_is_answered(stage: Stage, tenants: Two) -> None:
     live = await stage.connect(tenants[0])
-    await stage.say(live, "+1", kind=EventKind.REACTION)
+    await stage.say(live, "+1", kind=EventKind.BUTTON)
     stage.ollama.reply = "Good."
     assert await stage.talk(live, "Hello") == ["Good."]
     assert stage.ollama.chats[-1].messages[-1]["content"] == "Hello"

@@ -47,7 +47,9 @@ def _parts(
     yield _Parts(
         Tenants(database, Keys(database, clock), clock),
         Documents(database, Engine(), audit),
-        Connections(database, Registry(channels), seal, audit, clock, http),
+        Connections(
+            database, Registry(channels), seal, audit, clock, http, public_url="http://coach.test"
+        ),
     )
 
 

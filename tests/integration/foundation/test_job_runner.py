@@ -233,3 +233,16 @@ async def test_a_cancelled_runner_leaves_nothing_running(
     await asyncio.wait({task})
     assert ended.is_set()
     assert asyncio.all_tasks() <= before
+
+
+async def test_what_runs_beside_ends_with_the_runner(servers: Servers) -> None:
+    runner, told, ended = make_runner(servers), asyncio.Event(), []
+
+    async def listen() -> None:
+        await told.wait()
+        ended.append(True)
+
+    runner.beside(listen, told.set)
+    async with running(runner):
+        assert ended == []
+    assert ended == [True]

@@ -34,7 +34,15 @@ def sealed_with(database: Database, keys: dict[str, bytes], active: str) -> Conn
     clock = SystemClock()
     registry = Registry({"scripted": ScriptedChannel})
     seal = Seal(keys, active)
-    return Connections(database, registry, seal, AuditLog(clock), clock, None)  # type: ignore[arg-type]  # nothing is sent here
+    return Connections(
+        database,
+        registry,
+        seal,
+        AuditLog(clock),
+        clock,
+        None,  # type: ignore[arg-type]  # nothing is sent here
+        public_url="https://coach.test",
+    )
 
 
 async def suspend(desk: Desk, tenant_id: TenantId) -> None:
@@ -210,4 +218,5 @@ def sealed_desk(desk: Desk) -> Connections:
         AuditLog(clock),
         clock,
         None,  # type: ignore[arg-type]  # nothing is sent here
+        public_url="https://coach.test",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
 from channel_kit import (
     ChannelUnavailable,
@@ -12,12 +13,15 @@ from channel_kit import (
     RecipientUnreachable,
     Reply,
     ReplyRejected,
+    ThreadMoved,
 )
+from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import TenantId
 from coachline.messaging import DeliveryRules, DraftReply, Lease, LiveConnection
 from conftest import MakeDesk
 from fixtures.desk import TRACE, Desk
+from fixtures.scripted_channel import event
 from fixtures.time import FakeClock
 
 Pair = tuple[TenantId, TenantId]
@@ -160,3 +164,88 @@ async def test_rejected_credentials_disable_the_connection_and_lose_nothing(
     await desk.run_sql(live, MAKE_DUE)
     assert await desk.delivery.settle(lease)
     assert [reply.text for reply in desk.platform.accepted] == ["one", "two"]
+
+
+async def test_a_reply_follows_its_thread_to_another_address(desk: Desk, tenants: Pair) -> None:
+    live = await desk.connect(tenants[0], "forgetful")
+    lease = await prepare(desk, live)
+    desk.platform.faults = [ThreadMoved("it is a supergroup now", thread="ann-2")]
+    assert await desk.delivery.settle(lease)
+    assert [reply.thread for reply in desk.platform.calls] == ["ann", "ann-2", "ann-2"]
+    assert [reply.text for reply in desk.platform.accepted] == ["one", "two"]
+    assert (await desk.row(live))["thread"] == "ann-2"
+
+
+async def test_a_thread_that_moved_to_one_we_know_is_answered_there_all_the_same(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0])
+    lease = await prepare(desk, live)
+    await desk.intake.accept(live, [event("elsewhere", "ann", "hello", thread="ann-2")])
+    desk.platform.faults = [ThreadMoved("moved", thread="ann-2")]
+    assert await desk.delivery.settle(lease)
+    assert [reply.thread for reply in desk.platform.accepted] == ["ann-2", "ann"]
+    async with desk.database.tenant(live.tenant_id) as session:
+        threads = await session.scalars(text("select thread from conversation order by thread"))
+    assert threads.all() == ["ann", "ann-2"]
+
+
+async def test_a_thread_that_moves_on_and_on_is_tried_later(desk: Desk, tenants: Pair) -> None:
+    live = await desk.connect(tenants[0])
+    lease = await prepare(desk, live)
+    desk.platform.faults = [ThreadMoved("moved", thread=f"ann-{n}") for n in (2, 3)]
+    assert not await desk.delivery.settle(lease)
+    assert len(desk.platform.calls) == 2
+    await desk.run_sql(live, MAKE_DUE)
+    assert await desk.delivery.settle(lease)
+    assert [reply.text for reply in desk.platform.accepted] == ["one", "two"]
+
+
+async def test_a_placeholder_is_left_behind_when_the_thread_moves(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0], "placeholder")
+    lease = await prepare(desk, live)
+
+    async def pass_on(_reply: Reply) -> None:
+        desk.platform.faults = [ThreadMoved("moved", thread="ann-2")]
+
+    desk.platform.faults = [pass_on]
+    assert await desk.delivery.settle(lease)
+    assert [(call.thread, call.text) for call in desk.platform.calls] == [
+        ("ann", "one"),
+        ("ann", "one"),
+        ("ann-2", "one"),
+        ("ann-2", "one"),
+        ("ann-2", "two"),
+        ("ann-2", "two"),
+    ]
+    assert list(desk.platform.screen.values()) == ["…", "one", "two"]
+
+
+async def test_a_claim_says_whether_replies_wait(desk: Desk, tenants: Pair) -> None:
+    live = await desk.connect(tenants[0])
+    await desk.receive(live, "hello")
+    lease = await desk.claim(live)
+    assert lease.is_settled
+    turn = await desk.ledger.begin(lease)
+    assert turn is not None
+    await desk.ledger.save(turn, [DraftReply("hi")], TRACE)
+    await desk.queue.release(lease)
+    assert not (await desk.claim(live)).is_settled
+
+
+async def test_credentials_refused_while_the_database_is_busy_keep_the_outcome(
+    desk: Desk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = await desk.connect(tenants[0], "forgetful")
+    lease = await prepare(desk, live)
+
+    async def fail(*_args: object, **_kwargs: object) -> None:
+        raise DatabaseUnavailable("away")
+
+    monkeypatch.setattr(desk.connections, "set_state", fail)
+    desk.platform.faults = [CredentialsRejected("bad token")]
+    with pytest.raises(DatabaseUnavailable):
+        await desk.delivery.settle(lease)
+    assert await desk.states(live, "outbox_reply") == ["pending", "pending"]

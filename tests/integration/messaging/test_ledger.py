@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from coachline.foundation.ids import TenantId
-from coachline.messaging import DraftReply
+from coachline.foundation.ids import EventId, TenantId
+from coachline.messaging import DraftReply, EventState
 from fixtures.desk import TRACE, Desk
 from fixtures.scripted_channel import event
 
@@ -28,6 +28,15 @@ async def test_events_that_come_while_thinking_get_their_own_turn(
     await desk.intake.accept(live, [event("late", "ann", "two")])
     await desk.ledger.save(turn, [DraftReply("answer")], TRACE)
     assert await desk.states(live, "inbox_event") == ["answered", "new"]
+
+
+async def test_events_may_end_apart_from_their_turn(desk: Desk, tenants: Pair) -> None:
+    live = await desk.connect(tenants[0])
+    await desk.receive(live, "/help", "hello")
+    turn = await desk.begin(live)
+    ends: dict[EventId, EventState] = {turn.events[0].id: "commanded"}
+    await desk.ledger.save(turn, [DraftReply("answer")], TRACE, apart=ends)
+    assert await desk.states(live, "inbox_event") == ["commanded", "answered"]
 
 
 async def test_a_long_answer_becomes_parts_in_order(desk: Desk, tenants: Pair) -> None:

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import text
 
-from channel_kit import OutcomeUnknown, Reply
+from channel_kit import EventKind, InboundEvent, OutcomeUnknown, Reply
 from coachline.bootstrap import Services
 from coachline.foundation.clock import SystemClock
-from coachline.foundation.database import Database, DatabaseUnavailable
+from coachline.foundation.database import Database, DatabaseUnavailable, TenantSession
 from coachline.foundation.engine import RetryLater
 from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import TenantId
@@ -26,6 +26,7 @@ from coachline.messaging import DraftReply, Lease, LiveConnection, QueueRules, T
 from coachline.worker import Worker
 from conftest import MakeDesk, Servers
 from fixtures.desk import TRACE, Desk
+from fixtures.scripted_channel import event
 from fixtures.waiting import until
 from lab.fault_proxy import FaultProxy, Mode
 
@@ -185,6 +186,54 @@ async def test_a_lost_lease_is_looked_at_again(desk: Desk, tenants: Pair) -> Non
         await worker.on_bell(rung)
 
 
+async def test_a_turn_whose_message_was_changed_is_begun_again_at_once(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0], "fillable")
+    await desk.receive(live, "hello")
+    seen = []
+
+    async def answer(turn: Turn) -> None:
+        seen.append([found.text for found in turn.events])
+        if len(seen) == 1:
+            await desk.intake.accept(live, [change("hello there", 1)])
+        await desk.ledger.save(turn, [DraftReply(f"answer {len(seen)}")], TRACE)
+
+    await make_worker(desk, answer).on_bell(await payload(desk, live))
+    assert seen == [["hello"], ["hello", "hello there"]]
+    assert [reply.text for reply in desk.platform.accepted] == ["answer 2"]
+    assert sorted(await turns(desk, live)) == ["abandoned", "saved"]
+    assert await attempts(desk, live) == [1, 1]
+    assert (await desk.row(live))["state"] == "idle"
+
+
+async def test_who_changes_a_message_again_and_again_is_answered_later(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0], "fillable")
+    await desk.receive(live, "hello")
+    count = 0
+
+    async def answer(turn: Turn) -> None:
+        nonlocal count
+        count += 1
+        if count <= 6:
+            await desk.intake.accept(live, [change(f"hello {count}", count)])
+        await desk.ledger.save(turn, [DraftReply("hi")], TRACE)
+
+    worker = make_worker(desk, answer)
+    await worker.on_bell(await payload(desk, live))
+    row = await desk.row(live)
+    assert (count, row["state"], row["failures"]) == (5, "rung", 0)
+    await worker.on_bell(await payload(desk, live))
+    assert [reply.text for reply in desk.platform.accepted] == ["hi"]
+    assert set(await desk.states(live, "inbox_event")) == {"answered"}
+
+
+def change(words: str, number: int) -> InboundEvent:
+    return event(f"edit:{number}", "ann", words, kind=EventKind.EDIT, reply_to="ann-0-hello")
+
+
 async def test_a_turn_whose_process_died_is_closed_by_the_next(desk: Desk, tenants: Pair) -> None:
     live = await desk.connect(tenants[0])
     await desk.receive(live, "hello")
@@ -195,6 +244,39 @@ async def test_a_turn_whose_process_died_is_closed_by_the_next(desk: Desk, tenan
     )
     await desk.begin(live)
     assert sorted(await turns(desk, live)) == ["failed", "running"]
+
+
+class CountedDatabase(Database):
+    """Counts the transactions of tenants."""
+
+    count = 0
+
+    @asynccontextmanager
+    async def tenant(self, tenant_id: TenantId) -> AsyncIterator[TenantSession]:
+        """As it is, counted."""
+        self.count += 1
+        async with super().tenant(tenant_id) as session:
+            yield session
+
+
+async def test_a_turn_opens_six_transactions(
+    servers: Servers, make_desk: MakeDesk, tenants: Pair
+) -> None:
+    database = CountedDatabase(servers.app_url, servers.worker_url, pool_size=2)
+    desk = make_desk(database=database)
+    live = await desk.connect(tenants[0])
+    await desk.receive(live, "hello")
+
+    async def answer(turn: Turn) -> None:
+        await desk.ledger.save(turn, [DraftReply("hi")], TRACE)
+
+    rung = await payload(desk, live)
+    database.count = 0
+    await make_worker(desk, answer).on_bell(rung)
+    await database.close()
+    assert [reply.text for reply in desk.platform.accepted] == ["hi"]
+    # The claim, the turn's beginning and end, the reply's beginning and end, the release.
+    assert database.count == 6
 
 
 @asynccontextmanager

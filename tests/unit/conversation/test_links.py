@@ -148,3 +148,7 @@ def test_a_long_hostile_text_is_no_burden(unit: str) -> None:
     since = time.process_time()
     assert "](" not in only_listed(unit * 4_000, HOSTS)
     assert time.process_time() - since < 1.0
+
+
+def test_a_mail_address_with_an_empty_fragment_is_no_mail_address() -> None:
+    assert only_listed("evil.com@evil.com#", HOSTS) == "evil[.]com@evil[.]com#"

@@ -32,7 +32,14 @@ class _Frozen(BaseModel):
 
 
 class EventKind(StrEnum):
-    """What an inbound event is; the gateway answers ``message`` and records the rest."""
+    """What an inbound event is.
+
+    ``message``, ``button`` and ``command`` are answered. An ``edit`` or ``delete`` changes the
+    message that its ``reply_to`` names. ``opened`` is somebody who came for the first time and said
+    nothing yet. ``consent`` and ``receipt`` carry the field of their name. ``revoked`` is the
+    platform taking the tenant's access away. ``reaction`` is recorded; ``unsupported`` is content
+    that the channel cannot read.
+    """
 
     MESSAGE = "message"
     EDIT = "edit"
@@ -40,8 +47,10 @@ class EventKind(StrEnum):
     REACTION = "reaction"
     BUTTON = "button"
     COMMAND = "command"
+    OPENED = "opened"
     CONSENT = "consent"
     RECEIPT = "receipt"
+    REVOKED = "revoked"
     UNSUPPORTED = "unsupported"
 
 
@@ -67,21 +76,46 @@ class Sender(_Frozen):
 
 
 class Attachment(_Frozen):
-    """A file that came along. ``url`` is the platform's address, not ours."""
+    """A file that came along.
+
+    ``kind`` is ``photo``, ``document``, ``audio``, ``video`` or ``other``. ``reference`` is what
+    the channel's ``fetch`` needs to get it, and never holds a secret: a platform's file id, or an
+    address that is of no use without the connection's credentials.
+    """
 
     kind: str
-    url: str | None = None
+    reference: str | None = None
     name: str | None = None
     mime_type: str | None = None
     size_bytes: int | None = Field(default=None, ge=0)
+
+
+class DeliveryReport(_Frozen):
+    """What a platform tells later about a reply that it took.
+
+    ``reply_id`` is our own id, where the platform gives it back; ``external_id`` is the platform's,
+    as in the receipt. Reports may come doubled and in any order: ``failed`` and ``delivered`` are
+    final, ``read`` follows ``delivered`` only. ``is_unreachable`` says that this person cannot be
+    written to again (blocked, opted out, no such number).
+    """
+
+    status: Literal["accepted", "sent", "delivered", "read", "failed"]
+    reply_id: str | None = None
+    external_id: str | None = None
+    problem: str | None = None
+    is_unreachable: bool = False
 
 
 class InboundEvent(_Frozen):
     """One thing that happened on a platform.
 
     ``external_id`` is the deduplication key inside one connection: the same delivery, redelivered,
-    gives the same id. ``thread`` is the opaque address that a reply is sent to. ``raw`` is the
-    platform's own JSON, kept for questions asked later.
+    gives the same id. ``thread`` is the opaque address that a reply is sent to. ``reply_to`` is the
+    external id of the message that it answers, or, for ``edit``, ``delete`` and ``reaction``, of
+    the message that it is about. A ``button``'s ``text`` is the value of the choice, a
+    ``command``'s the words after the command's own name. A ``consent`` with a text is confirmed to
+    the learner; one without was confirmed by the platform. ``raw`` is the platform's own JSON, kept
+    for questions asked later.
     """
 
     external_id: Identifier
@@ -91,6 +125,8 @@ class InboundEvent(_Frozen):
     text: str = ""
     attachments: tuple[Attachment, ...] = ()
     reply_to: Identifier | None = None
+    consent: Literal["stop", "start"] | None = None
+    receipt: DeliveryReport | None = None
     occurred_at: datetime
     raw: dict[str, Any] = Field(default_factory=dict)
 
@@ -103,12 +139,20 @@ class Citation(_Frozen):
     source: str
 
 
+class Choice(_Frozen):
+    """One of a few things that a learner may pick: what they read, and what comes back."""
+
+    label: str = Field(min_length=1, max_length=40)
+    value: Identifier
+
+
 class Reply(_Frozen):
     """One part of an answer, ready for one call of the platform.
 
     ``id`` is stable over every attempt and unique per part: a platform that knows idempotency keys
     gets it. ``in_reply_to`` are the external ids of the events that it answers. ``text`` is
-    CommonMark.
+    CommonMark. ``hint`` is a short plain sentence shown below it ("Reply MORE for the rest.").
+    ``choices`` are buttons where the platform has them, else a numbered list.
     """
 
     id: str
@@ -116,6 +160,8 @@ class Reply(_Frozen):
     text: str = Field(min_length=1)
     in_reply_to: tuple[str, ...] = ()
     citations: tuple[Citation, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    hint: str = ""
     part: int = Field(default=1, ge=1)
     parts: int = Field(default=1, ge=1)
     attempt: int = Field(default=1, ge=1)
@@ -132,20 +178,32 @@ class Receipt(_Frozen):
 class Capabilities(_Frozen):
     """What a channel can do and where its limits are.
 
-    ``max_text`` counts in ``text_unit``. ``settle_seconds`` is how long a burst of messages may
-    keep a turn from beginning. ``idempotent_send`` says that sending the same reply twice shows it
-    once; only then may an ambiguous outcome be sent again without asking.
+    ``max_text`` counts in ``text_unit``. ``answer_characters`` is how long an answer should be
+    here: the model is told; None where length costs nothing. ``parts_at_once`` is how many parts
+    of a long answer are sent before the learner is asked whether to go on; None sends all.
+    ``citations`` says how sources are shown: as ``data`` of the reply, as a ``list`` below the
+    text, as ``buttons``, or on ``request`` ("reply 1"). ``bare_commands`` says that commands are
+    known without a slash. ``settle_seconds`` is how long a burst of messages may keep a turn from
+    beginning. ``idempotent_send`` says that sending the same reply twice shows it once; only then
+    may an ambiguous outcome be sent again without asking.
     """
 
     max_text: int = Field(ge=1)
     text_unit: Literal["characters", "utf16", "bytes"] = "characters"
     formatting: Literal["markdown", "entities", "mrkdwn", "plain"] = "markdown"
+    answer_characters: int | None = Field(default=None, ge=40)
+    parts_at_once: int | None = Field(default=None, ge=1)
+    citations: Literal["data", "list", "buttons", "request"] = "data"
+    buttons: bool = False
+    bare_commands: bool = False
     settle_seconds: float = Field(default=1.2, ge=0, le=30)
     idempotent_send: bool = False
     streaming: bool = False
+    typing: bool = False
     threads: bool = False
     edits_in: bool = False
     attachments_in: bool = False
+    attachment_bytes: int | None = Field(default=None, ge=1)
     receipts: bool = False
     quirks: tuple[str, ...] = ()
 

@@ -35,6 +35,14 @@ class ReplyRejected(ChannelError):
     """The platform understood and will never take this reply: dead, shown to the tenant."""
 
 
+class ThreadMoved(ChannelError):
+    """The thread has another address from now on; surely not accepted, sent there instead."""
+
+    def __init__(self, message: str, *, thread: str) -> None:
+        super().__init__(message)
+        self.thread = thread
+
+
 class RecipientUnreachable(ChannelError):
     """This person can no longer be written to here (blocked, gone): stop writing to them."""
 

@@ -12,7 +12,8 @@ MOST_MARKS: Final = 32
 """Combining marks kept in one run. The longest in a living script has fewer than ten; stacks of
 thousands ("Zalgo") only make the next renderer or database work."""
 
-_MARKS: Final = regex.compile(rf"(\p{{M}}{{{MOST_MARKS}}})\p{{M}}+")
+MARKS: Final = regex.compile(rf"(\p{{M}}{{{MOST_MARKS}}})(\p{{M}}+)")
+"""A run of combining marks that is too long: what is kept of it, and what goes."""
 _SURROGATES: Final = regex.compile("[\ud800-\udfff]")
 _GRAPHEME: Final = regex.compile(r"\X")
 _LEAST_LIMIT: Final = 4  # the bytes of the largest code point
@@ -42,7 +43,7 @@ def clean(text: str) -> str:
     """
     text = text.replace("\x00", "").replace("\r\n", "\n").replace("\r", "\n")
     text = _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
-    return str(_MARKS.sub(r"\1", text))
+    return str(MARKS.sub(r"\1", text))
 
 
 def measure(text: str, unit: TextUnit) -> int:
@@ -68,7 +69,7 @@ def split(text: str, limit: int, unit: TextUnit = "characters") -> list[str]:
     if limit < _LEAST_LIMIT:
         raise ValueError(f"the limit must be at least {_LEAST_LIMIT}")
     parts: list[str] = []
-    cut = _Cut(position=_after_gap(text, 0), opening="")
+    cut = _Cut(position=after_gap(text, 0), opening="")
     while cut.position < len(text):
         part, cut = _next_part(text, cut, limit, unit)
         parts.append(part)
@@ -116,15 +117,16 @@ def _next_part(text: str, cut: _Cut, limit: int, unit: TextUnit) -> tuple[str, _
         text, end
     )
     if closed:
-        return f"{part}\n{fence.marker}", _Cut(_after_gap(text, closed.end()), "")
+        return f"{part}\n{fence.marker}", _Cut(after_gap(text, closed.end()), "")
     return f"{part}\n{fence.marker}", _Cut(end + (text[end] == "\n"), fence.line)
 
 
 def _plain(text: str, start: int, end: int, prefix: str) -> tuple[str, _Cut]:
-    return prefix + text[start:end].rstrip(), _Cut(_after_gap(text, end), "")
+    return prefix + text[start:end].rstrip(), _Cut(after_gap(text, end), "")
 
 
-def _after_gap(text: str, position: int) -> int:
+def after_gap(text: str, position: int) -> int:
+    """Return where text goes on after the white space that a cut takes away."""
     return int(_GAP.match(text, position).end())
 
 
@@ -135,6 +137,11 @@ def _end(text: str, start: int, room: int, unit: TextUnit) -> int:
     edges = _edges(text, start, room, unit)
     if not edges:
         return start + _code_points(text[start : start + room], room, unit)
+    return best_boundary(text, start, edges)
+
+
+def best_boundary(text: str, start: int, edges: frozenset[int]) -> int:
+    """Return the one of ``edges`` where a reader would end a part that begins at ``start``."""
     last = max(edges)
     for boundary in _BOUNDARIES:
         found: list[int] = [
@@ -167,6 +174,11 @@ def _code_points(text: str, room: int, unit: TextUnit) -> int:
         if used > room:
             return count
     return len(text)
+
+
+def graphemes(text: str) -> list[int]:
+    """Return where each grapheme of ``text`` ends."""
+    return [found.end() for found in _GRAPHEME.finditer(text)]
 
 
 def _open_fence(text: str) -> _OpenFence | None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from channel_kit import (
     Capabilities,
+    Draft,
     InboundEvent,
     Receipt,
     Reply,
@@ -26,6 +27,9 @@ from channel_webhook.outbound import check_status, classify, render_draft, rende
 # Connecting has its own, shorter limit: running into it proves that nothing was sent.
 _SEND_LIMITS: Final = aiohttp.ClientTimeout(total=15, connect=5)
 _DRAFT_LIMITS: Final = aiohttp.ClientTimeout(total=2, connect=1)
+
+STREAM_SECONDS: Final = 0.15
+"""The least time between two drafts."""
 
 
 class WebhookChannel:
@@ -44,7 +48,6 @@ class WebhookChannel:
         edits_in=True,
         quirks=("the receiver drops a webhook-id that it has seen",),
     )
-    stream_interval_seconds: float = 0.15
 
     def __init__(self, config: WebhookConfig, http: aiohttp.ClientSession) -> None:
         self._callback_url = str(config.callback_url)
@@ -91,13 +94,19 @@ class WebhookChannel:
         """Whether the tenant asked for drafts."""
         return self._streams
 
-    async def stream(self, *, draft_id: str, thread: str, text: str) -> None:
+    def stream_seconds(self, thread: str) -> float:
+        """Return the least time between two drafts, the same in every thread."""
+        return STREAM_SECONDS
+
+    async def stream(self, draft: Draft) -> None:
         """Post the answer so far. Every draft has its own ``webhook-id``, or it would be dropped.
+
+        Returns no handle: the reply takes the draft's place at the receiver, by its ``id``.
 
         Raises:
             ChannelError: as :meth:`send`, after 2 s at most.
         """
-        body = render_draft(draft_id, thread, text)
+        body = render_draft(draft)
         await self._post(f"draft-{uuid.uuid4()}", body, _DRAFT_LIMITS)
 
     async def _post(self, message_id: str, body: bytes, limits: aiohttp.ClientTimeout) -> int:

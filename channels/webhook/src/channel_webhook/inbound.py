@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -26,8 +26,10 @@ _KINDS: Final[Mapping[str, EventKind]] = {
     "reaction": EventKind.REACTION,
     "button": EventKind.BUTTON,
     "command": EventKind.COMMAND,
+    "opened": EventKind.OPENED,
+    "consent": EventKind.CONSENT,
 }
-_WITH_TEXT: Final = frozenset(_KINDS) - {"delete"}
+_WITH_TEXT: Final = frozenset(_KINDS) - {"delete", "opened", "consent"}
 _ABOUT_ANOTHER: Final = frozenset({"edit", "delete", "reaction"})
 
 
@@ -57,6 +59,15 @@ class _Body(BaseModel):
     thread: Identifier | None = None
     text: _Text = ""
     reply_to: Identifier | None = None
+    consent: Literal["stop", "start"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_foreign_consent(cls, given: dict[str, Any]) -> dict[str, Any]:
+        # To any other type it is a field that we do not know, and may be anything.
+        if given.get("type") == "consent":
+            return given
+        return {name: value for name, value in given.items() if name != "consent"}
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -64,6 +75,8 @@ class _Body(BaseModel):
             raise ValueError(f"a {self.type} needs a text")
         if self.type in _ABOUT_ANOTHER and self.reply_to is None:
             raise ValueError(f"a {self.type} needs reply_to, the id of the event it is about")
+        if self.type == "consent" and self.consent is None:
+            raise ValueError("a consent needs consent: stop or start")
         if len(self.text.encode()) > MOST_TEXT_BYTES:
             raise ValueError(f"text is longer than {MOST_TEXT_BYTES} bytes")
         return self
@@ -97,6 +110,7 @@ def _event(body: _Body, payload: dict[str, Any], headers: Mapping[str, str]) -> 
         thread=body.thread or body.sender.id,
         text=body.text,
         reply_to=body.reply_to,
+        consent=body.consent,
         occurred_at=_occurred_at(headers),
         raw=clean_json(payload),
     )

@@ -15,6 +15,7 @@ from channel_kit import (
     ChannelError,
     ChannelUnavailable,
     CredentialsRejected,
+    Draft,
     OutcomeUnknown,
     RateLimited,
     Reply,
@@ -39,15 +40,19 @@ def render_reply(reply: Reply) -> bytes:
             "thread": reply.thread,
             "text": reply.text,
             "citations": [citation.model_dump() for citation in reply.citations],
+            "choices": [choice.model_dump() for choice in reply.choices],
+            "hint": reply.hint,
             "part": reply.part,
             "parts": reply.parts,
         }
     )
 
 
-def render_draft(draft_id: str, thread: str, text: str) -> bytes:
+def render_draft(draft: Draft) -> bytes:
     """Return the body that shows an answer while it is being written."""
-    return _encode({"type": "reply.draft", "id": draft_id, "thread": thread, "text": text})
+    return _encode(
+        {"type": "reply.draft", "id": draft.id, "thread": draft.thread, "text": draft.text}
+    )
 
 
 def check_status(status: int, headers: Mapping[str, str], *, now: datetime) -> None:

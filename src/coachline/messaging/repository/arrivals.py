@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from channel_kit import InboundEvent
 from coachline.foundation.database import TenantSession, driver_connection
@@ -24,20 +24,22 @@ with held as (
   for update
 ), stored as (
   insert into inbox_event (tenant_id, id, connection_id, conversation_id, external_id, kind, text,
-    reply_to, attachments, raw, occurred_at, seq)
+    reply_to, attachments, raw, occurred_at, seq, consent, state, settled_at)
   select $1, $5::uuid, $2, held.id, $6, $7, $8, $9, $10::jsonb, $11::jsonb, $12::timestamptz,
-    held.last_seq + 1
+    held.last_seq + 1, $15::text, $16::text, case when $16 <> 'new' then clock_timestamp() end
   from held
   on conflict (tenant_id, connection_id, external_id) do nothing
   returning id
 ), moved as (
   update conversation set
     last_seq = held.last_seq + 1,
-    burst_at = case when held.state = 'idle' or burst_at is null then clock_timestamp()
+    burst_at = case when $16 <> 'new' then burst_at
+      when held.state = 'idle' or burst_at is null then clock_timestamp()
       else burst_at end,
-    due_at = greatest(due_at, case when held.state = 'idle' or burst_at is null
+    due_at = case when $16 <> 'new' then due_at
+      else greatest(due_at, case when held.state = 'idle' or burst_at is null
       then clock_timestamp() + $13
-      else least(burst_at + greatest($13, $14::interval), clock_timestamp() + $13) end)
+      else least(burst_at + greatest($13, $14::interval), clock_timestamp() + $13) end) end
   from held, stored
   where conversation.tenant_id = $1 and conversation.id = held.id
 )
@@ -78,8 +80,9 @@ class ArrivalRepository:
         identity_id: IdentityId,
         settle_seconds: float,
         cap_seconds: float,
+        state: Literal["new", "recorded"] = "new",
     ) -> Arrival | None:
-        """Store an event in its conversation and move the end of the burst.
+        """Store an event in its conversation and, unless it is only recorded, move the burst's end.
 
         A burst pushes the due time by the settle window, never past the burst's cap. It never
         pulls it: who waits for a retry goes on waiting, and holds no credit meanwhile.
@@ -105,6 +108,8 @@ class ArrivalRepository:
             event.occurred_at,
             timedelta(seconds=settle_seconds),
             timedelta(seconds=cap_seconds),
+            event.consent,
+            state,
         )
         if found is None:
             return None
@@ -112,7 +117,7 @@ class ArrivalRepository:
             event_id=event_id,
             conversation_id=ConversationId(found["id"]),
             is_new=found["is_new"],
-            needs_credit=found["state"] in ("idle", "waiting"),
+            needs_credit=state == "new" and found["state"] in ("idle", "waiting"),
             in_engine=found["in_engine"],
         )
 

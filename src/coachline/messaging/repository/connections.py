@@ -1,71 +1,48 @@
-"""SQL of connections and of the tenant-free route to them."""
+"""SQL of connections."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from coachline.foundation.database import SystemSession, TenantSession
-from coachline.foundation.ids import ConnectionId, TenantId
-from coachline.messaging.tables import ConnectionRoute, ConnectionRow
+from coachline.foundation.database import TenantSession
+from coachline.foundation.ids import ConnectionId
+from coachline.messaging.tables import ConnectionRow
 
 
 class ConnectionRepository:
     """Reads and writes connections."""
 
-    async def find_tenant(
-        self, session: SystemSession, connection_id: ConnectionId
-    ) -> TenantId | None:
-        """Whose connection this is; None too when that tenant is suspended."""
-        found = await session.scalar(
-            text(
-                "select r.tenant_id from connection_route r join tenant t on t.id = r.tenant_id "
-                "where r.id = :id and t.status = 'active'"
-            ),
-            {"id": connection_id},
-        )
-        return None if found is None else TenantId(found)
-
-    async def add_route(
-        self, session: SystemSession, connection_id: ConnectionId, tenant_id: TenantId
-    ) -> None:
-        """Make the connection's address known."""
-        session.add(ConnectionRoute(id=connection_id, tenant_id=tenant_id))
-
-    async def remove_route(self, session: SystemSession, connection_id: ConnectionId) -> None:
-        """Forget an address."""
-        await session.execute(delete(ConnectionRoute).where(ConnectionRoute.id == connection_id))
-
     async def add(
-        self,
-        session: TenantSession,
-        connection_id: ConnectionId,
-        *,
-        channel: str,
-        name: str,
-        sealed_config: bytes,
+        self, session: TenantSession, connection_id: ConnectionId, **values: Any
     ) -> ConnectionRow | None:
         """Store a connection; None when the tenant has one of that name."""
         return await session.scalar(
             insert(ConnectionRow)
-            .values(
-                tenant_id=session.tenant_id,
-                id=connection_id,
-                channel=channel,
-                name=name,
-                sealed_config=sealed_config,
-            )
+            .values(tenant_id=session.tenant_id, id=connection_id, **values)
             .on_conflict_do_nothing(index_elements=["tenant_id", "name"])
             .returning(ConnectionRow)
         )
+
+    async def remove(self, session: TenantSession, connection_id: ConnectionId) -> None:
+        """Forget a connection that was never open."""
+        await session.execute(delete(ConnectionRow).where(ConnectionRow.id == connection_id))
 
     async def find(
         self, session: TenantSession, connection_id: ConnectionId
     ) -> ConnectionRow | None:
         """The connection, if this tenant has it."""
         return await session.scalar(select(ConnectionRow).where(ConnectionRow.id == connection_id))
+
+    async def lock(
+        self, session: TenantSession, connection_id: ConnectionId
+    ) -> ConnectionRow | None:
+        """The connection, locked until the transaction ends."""
+        return await session.scalar(
+            select(ConnectionRow).where(ConnectionRow.id == connection_id).with_for_update()
+        )
 
     async def find_named(self, session: TenantSession, name: str) -> ConnectionRow | None:
         """The connection of that name, if this tenant has it."""
@@ -80,17 +57,16 @@ class ConnectionRepository:
             query = query.where(ConnectionRow.id > after)
         return list(await session.scalars(query))
 
-    async def set_state(
-        self, session: TenantSession, connection_id: ConnectionId, state: str, problem: str | None
-    ) -> bool:
-        """Enable or disable; False when there is no such connection."""
-        done = await session.scalar(
+    async def change(
+        self, session: TenantSession, connection_id: ConnectionId, **values: Any
+    ) -> ConnectionRow | None:
+        """Write columns; the row as it is then, None when there is no such connection."""
+        return await session.scalar(
             update(ConnectionRow)
             .where(ConnectionRow.id == connection_id)
-            .values(state=state, problem=problem)
-            .returning(ConnectionRow.id)
+            .values(**values)
+            .returning(ConnectionRow)
         )
-        return done is not None
 
     async def set_config(
         self,
@@ -98,12 +74,12 @@ class ConnectionRepository:
         connection_id: ConnectionId,
         sealed_config: bytes,
         *,
-        unchanged_since: datetime,
+        instead_of: bytes,
     ) -> bool:
         """Replace the sealed configuration unless somebody else did; False when they did."""
         done = await session.scalar(
             update(ConnectionRow)
-            .where(ConnectionRow.id == connection_id, ConnectionRow.updated_at == unchanged_since)
+            .where(ConnectionRow.id == connection_id, ConnectionRow.sealed_config == instead_of)
             .values(sealed_config=sealed_config)
             .returning(ConnectionRow.id)
         )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, bindparam, func, select, text, union, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 
 from coachline.foundation.database import SystemSession, TenantSession, driver_connection
 from coachline.foundation.ids import ConversationId, TenantId, new_id
@@ -124,6 +125,22 @@ class ConversationRepository:
             .values(lease_until=func.clock_timestamp() + timedelta(seconds=seconds))
             .returning(ConversationRow.id)
         )
+        return done is not None
+
+    async def move(
+        self, session: TenantSession, conversation_id: ConversationId, epoch: int, thread: str
+    ) -> bool:
+        """Give a conversation its new address; False when another one has that, or the lease."""
+        try:
+            async with session.begin_nested():
+                done = await session.scalar(
+                    update(ConversationRow)
+                    .where(ConversationRow.id == conversation_id, ConversationRow.epoch == epoch)
+                    .values(thread=thread)
+                    .returning(ConversationRow.id)
+                )
+        except IntegrityError:
+            return False
         return done is not None
 
     async def now(self, session: TenantSession) -> datetime:

@@ -25,6 +25,20 @@ _NEW = (
 )
 
 
+# As in `_NEW`: what changes messages that are being answered.
+_CHANGES = (
+    select(EventRow)
+    .where(
+        EventRow.conversation_id == bindparam("conversation_id"),
+        _IS_NEW,
+        EventRow.kind.in_(("edit", "delete")),
+        EventRow.reply_to.in_(bindparam("about", expanding=True)),
+        EventRow.id.not_in(bindparam("known", expanding=True)),
+    )
+    .order_by(EventRow.seq)
+)
+
+
 class InboxRepository:
     """Reads and writes events and the turns that answer them."""
 
@@ -40,6 +54,26 @@ class InboxRepository:
         """Whether an event still waits."""
         return bool(await self.list_new(session, conversation_id, 1))
 
+    async def list_changes(
+        self,
+        session: TenantSession,
+        conversation_id: ConversationId,
+        *,
+        about: Sequence[str],
+        known: Sequence[UUID],
+    ) -> list[EventRow]:
+        """Edits and deletions that wait and are about these messages, beside the known ones."""
+        return list(
+            await session.scalars(
+                _CHANGES,
+                {
+                    "conversation_id": conversation_id,
+                    "about": list(about),
+                    "known": list(known),
+                },
+            )
+        )
+
     async def begin_turn(
         self,
         session: TenantSession,
@@ -48,6 +82,7 @@ class InboxRepository:
         conversation_id: ConversationId,
         epoch: int,
         events: Sequence[EventId],
+        handle: str | None,
     ) -> None:
         """Record the try before it is made, so that one that kills the process is counted."""
         session.add(
@@ -57,6 +92,7 @@ class InboxRepository:
                 conversation_id=conversation_id,
                 epoch=epoch,
                 state="running",
+                handle=handle,
             )
         )
         await session.flush()
@@ -85,6 +121,40 @@ class InboxRepository:
             .where(TurnRow.id == turn_id, TurnRow.state == "running")
             .values(finished_at=func.now(), **values)
         )
+
+    async def take_over(self, session: TenantSession, turn_id: UUID) -> str | None:
+        """Close a turn that was cut off, and take the message that shows its draft from it.
+
+        A turn whose process lived to say how it ended is closed already; its message is taken too.
+        """
+        turn = await session.scalar(
+            select(TurnRow).where(TurnRow.id == turn_id, TurnRow.state != "saved")
+        )
+        if turn is None:
+            return None
+        if turn.state == "running":
+            turn.state, turn.problem = "failed", "it was cut off"
+            turn.finished_at = func.now()
+        handle, turn.handle = turn.handle, None
+        return handle
+
+    async def find_handle(self, session: TenantSession, turn_id: TurnId) -> str | None:
+        """The message that shows the draft of a turn."""
+        return await session.scalar(select(TurnRow.handle).where(TurnRow.id == turn_id))
+
+    async def keep_handle(self, session: TenantSession, turn_id: TurnId, handle: str) -> bool:
+        """Remember the message that shows a running turn's draft; False when it has one."""
+        done = await session.scalar(
+            update(TurnRow)
+            .where(
+                TurnRow.id == turn_id,
+                TurnRow.state == "running",
+                (TurnRow.handle.is_(None)) | (TurnRow.handle == handle),
+            )
+            .values(handle=handle)
+            .returning(TurnRow.id)
+        )
+        return done is not None
 
     async def forgive(
         self, session: TenantSession, turn_id: TurnId, events: Sequence[EventId]

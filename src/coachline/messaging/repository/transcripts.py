@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, cast, literal, null, select, union_all
+from sqlalchemy import Select, String, cast, literal, null, select, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Row
 
@@ -62,6 +62,10 @@ class TranscriptRepository:
             EventRow.state,
             cast(null(), JSONB).label("citations"),
             cast(null(), JSONB).label("in_reply_to"),
+            cast(null(), JSONB).label("choices"),
+            literal(False).label("is_notice"),
+            EventRow.external_id,
+            EventRow.reply_to,
         ).where(EventRow.conversation_id == conversation_id)
 
     @staticmethod
@@ -76,6 +80,10 @@ class TranscriptRepository:
             ReplyRow.state,
             ReplyRow.citations,
             ReplyRow.in_reply_to,
+            ReplyRow.choices,
+            ReplyRow.is_notice,
+            ReplyRow.receipt["external_id"].astext.label("external_id"),
+            cast(null(), String).label("reply_to"),
         ).where(ReplyRow.conversation_id == conversation_id)
 
     async def list_conversations(

@@ -1,4 +1,4 @@
-"""SQL of the learners room. Every statement runs in the caller's transaction for one tenant."""
+"""SQL of learners and their identities. Every statement runs in the caller's transaction."""
 
 from __future__ import annotations
 

@@ -1,0 +1,92 @@
+"""Where commands are answered: one place that knows who does what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coachline.conversation.commands import Command, CommandName, parse_digit
+from coachline.conversation.helping import Helping
+from coachline.conversation.linking import Linking
+from coachline.conversation.pausing import Pausing
+from coachline.conversation.rights import Rights
+from coachline.conversation.scene import Scene
+from coachline.conversation.sources import Sources
+from coachline.learners import looks_like_code
+from coachline.messaging import DraftReply, Message, QueuedEvent, TurnLedger
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Who answers commands, each its own."""
+
+    helping: Helping
+    linking: Linking
+    pausing: Pausing
+    rights: Rights
+    sources: Sources
+    ledger: TurnLedger
+
+
+class Commands:
+    """Answers commands without a model. Everything they do may be done twice."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def answer(
+        self, scene: Scene, command: Command, event: QueuedEvent, recent: list[Message]
+    ) -> DraftReply | None:
+        """Do what a command asks and return what is said to it; None when nothing need be said.
+
+        Args:
+            scene: who asks.
+            command: what.
+            event: the message that it was read from.
+            recent: the end of the conversation.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL cannot be reached.
+            LeaseLost: another process has the conversation.
+        """
+        desk, argument = self._desk, command.argument
+        match command.name:
+            case CommandName.HELP:
+                return desk.helping.explain(scene)
+            case CommandName.START | CommandName.LINK:
+                return await self._begin(scene, command)
+            case CommandName.UNLINK | CommandName.SHARE:
+                return await self._change_link(scene, command)
+            case CommandName.PAUSE | CommandName.RESUME | CommandName.STOP:
+                return await self._pause(scene, command)
+            case CommandName.MYDATA:
+                return await desk.rights.show(scene)
+            case CommandName.FORGET:
+                return await desk.rights.forget(scene, argument, event, recent)
+            case CommandName.SOURCE:
+                return await desk.sources.show(scene, parse_digit(argument))
+            case CommandName.MORE:
+                is_more = await desk.ledger.release_held(scene.turn) > 0
+                return None if is_more else desk.helping.end(scene)
+            case CommandName.UNKNOWN:
+                return desk.helping.wonder(scene)
+
+    async def _begin(self, scene: Scene, command: Command) -> DraftReply | None:
+        desk = self._desk
+        if looks_like_code(command.argument):
+            return await desk.linking.redeem(scene, command.argument)
+        if command.name is CommandName.LINK:
+            wrong = command.argument and await desk.linking.redeem(scene, command.argument)
+            return wrong or await desk.linking.make(scene)
+        return await desk.pausing.start(scene) or desk.helping.greet(scene)
+
+    async def _change_link(self, scene: Scene, command: Command) -> DraftReply:
+        if command.name is CommandName.UNLINK:
+            return await self._desk.linking.unlink(scene)
+        return await self._desk.linking.share(scene, command.argument)
+
+    async def _pause(self, scene: Scene, command: Command) -> DraftReply:
+        if command.name is CommandName.PAUSE:
+            return await self._desk.pausing.pause(scene, command.argument)
+        if command.name is CommandName.RESUME:
+            return await self._desk.pausing.resume(scene)
+        return await self._desk.pausing.stop(scene)

@@ -1,0 +1,103 @@
+"""What can go wrong with a connection, in the words of its owner."""
+
+from __future__ import annotations
+
+from coachline.foundation.errors import (
+    BadRequest,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
+
+
+class ConnectionNotFound(NotFound):
+    """No such connection, or not yours, or not open: the three are never told apart."""
+
+    code = "connection_not_found"
+
+
+class ConnectionNameTaken(Conflict):
+    """The tenant has a connection of that name."""
+
+    code = "connection_name_taken"
+
+
+class ConnectionConfigInvalid(InvalidInput):
+    """The channel cannot be connected with this configuration."""
+
+    code = "connection_config_invalid"
+
+
+class ConnectionClosed(Conflict):
+    """The connection is disabled, and this needs an open one."""
+
+    code = "connection_closed"
+
+
+class ConnectionNotReady(Unavailable):
+    """The connection is just being connected; the platform should deliver again."""
+
+    code = "connection_not_ready"
+
+
+class AccountTaken(Conflict):
+    """The platform's account is connected already; by whom is told to nobody else."""
+
+    code = "account_taken"
+
+
+class CredentialsRefused(InvalidInput):
+    """The platform says that the credentials are wrong."""
+
+    code = "credentials_rejected"
+
+
+class PlatformUnavailable(Unavailable):
+    """The platform cannot be asked now; nothing was changed."""
+
+    code = "platform_unavailable"
+
+
+class NotInstallable(Conflict):
+    """The channel is connected with credentials, not by a click in the platform."""
+
+    code = "not_installable"
+
+
+class InstallationRefused(BadRequest):
+    """A link or return of an installation that is unknown, used, late or of another browser."""
+
+    code = "installation_refused"
+
+
+class TrialRefused(InvalidInput):
+    """The platform will not take a message to this address."""
+
+    code = "trial_refused"
+
+
+class TrialUnclear(Unavailable):
+    """The platform did not say whether it took the message; it may have arrived."""
+
+    code = "trial_unclear"
+
+
+class TrialsUsedUp(TooManyRequests):
+    """The tenant sent as many test messages as a minute has."""
+
+    code = "trials_used_up"
+
+
+class DeliveryNotProven(Unauthenticated):
+    """The delivery is not proven to come from the platform."""
+
+    code = "signature_mismatch"
+
+
+class DeliveryUnreadable(BadRequest):
+    """The delivery is proven, but it is not what the platform sends."""
+
+    code = "payload_unreadable"
