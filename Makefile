@@ -29,7 +29,7 @@ check: setup ## Format, lint, types, room order, security, architecture, docs, l
 	$(RUN) pytest --quiet --no-header tests/architecture tests/docs
 	$(UV) lock --check
 
-bench: setup ## Measure: acknowledgements, turns, overhead, memory
+bench: setup ## Measure: acknowledgements, turns, memory, channels
 	@PYTHONPATH=tests $(RUN) python -m benchmarks $(ARGS)
 
 format: setup ## Rewrite the code in the project's style

@@ -10,16 +10,20 @@ import time
 
 import uvloop
 
-from benchmarks import acknowledging, answering, growth, memory
+from benchmarks import acknowledging, answering, growth, memory, platforms
 from benchmarks.report import Report
 from benchmarks.stand import open_stand
 
-PARTS = ("ack", "turns", "growth", "client", "up")
+PARTS = ("ack", "turns", "growth", "client", "up", "channels")
 
 
 async def measure(parts: set[str], *, quick: bool) -> Report:
     """Measure ``parts`` one after another, so that none disturbs another."""
     report = Report()
+    if "channels" in parts:
+        await platforms.measure(report, quick=quick)
+    if parts == {"channels"}:
+        return report
     async with open_stand() as stand:
         if "ack" in parts:
             await acknowledging.measure(stand, report, quick=quick)
