@@ -45,15 +45,21 @@ def _fewer_notices() -> None:
 
 def _links() -> None:
     # `home_learner_id` is whom an identity belonged to before it was linked, and belongs to again
-    # when it is unlinked.
+    # when it is unlinked. `mark` is what is left of a sender who was forgotten and wants no more
+    # messages, so that this is known when they write again.
     op.execute(
         """
         alter table identity
           add sharing text not null default 'all' check (sharing in ('all', 'memory', 'separate')),
           add home_learner_id uuid,
+          add mark text,
           add foreign key (tenant_id, home_learner_id) references learner (tenant_id, id)
             on delete set null (home_learner_id)
         """
+    )
+    op.execute(
+        "create index identity_mark on identity (tenant_id, connection_id, mark) "
+        "where mark is not null"
     )
     op.execute(
         f"""
@@ -96,7 +102,8 @@ def _consent() -> None:
         """
     )
     op.execute(
-        "create index consent_newest on consent (tenant_id, learner_id, connection_id, purpose, id)"
+        "create index consent_newest on consent "
+        "(tenant_id, learner_id, connection_id, purpose, created_at, id)"
     )
     protect("consent", app=("select", "insert"))
     touch("consent")
@@ -142,6 +149,8 @@ def _ledger() -> None:
             check (state in ('new', 'answered', 'recorded', 'refused', 'parked', 'commanded'))
         """
     )
+    # Whether nobody else reads along in the thread.
+    op.execute("alter table conversation add is_private boolean not null default true")
     # `handle` is the message that already shows a turn's draft.
     op.execute("alter table turn add handle text")
     op.execute(
@@ -208,6 +217,7 @@ def downgrade() -> None:
             ('answered', 'fallback', 'refused', 'recorded', 'parked'))
         """
     )
+    op.execute("alter table conversation drop is_private")
     op.execute("update inbox_event set state = 'recorded' where state = 'commanded'")
     op.execute(
         """
@@ -230,4 +240,4 @@ def downgrade() -> None:
     )
     op.execute("drop table consent")
     op.execute("drop table link_code")
-    op.execute("alter table identity drop home_learner_id, drop sharing")
+    op.execute("alter table identity drop home_learner_id, drop sharing, drop mark")

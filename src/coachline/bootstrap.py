@@ -25,6 +25,7 @@ from coachline.conversation import (
     Orchestrator,
     Pausing,
     Reach,
+    Redaction,
     Rights,
     Sources,
     Summaries,
@@ -165,10 +166,11 @@ class _Wiring:
         """All of them."""
         engine, clock = self._engine, self._clock
         vectors, embedder = self._vectors, self._embedder
+        database, connections, consent = self._database, self._connections, self._consent
         return Services(
             settings=self._settings,
             clock=clock,
-            database=self._database,
+            database=database,
             metrics=self._metrics,
             http=self._http,
             tenants=self._tenants,
@@ -177,23 +179,17 @@ class _Wiring:
             audit=self._audit,
             learners=self._learners,
             registry=self._registry,
-            connections=self._connections,
+            connections=connections,
             queue=self._queue,
             intake=self._intake,
-            listener=Listener(
-                self._database, self._connections, self._intake, clock, self._metrics
-            ),
-            installs=Installs(
-                self._database, self._connections, clock, public_url=public_url(self._settings)
-            ),
-            trials=Trials(
-                self._database, self._connections, Identities(), self._consent, self._audit, clock
-            ),
+            listener=Listener(database, connections, self._intake, clock, self._metrics),
+            installs=Installs(database, connections, clock, public_url=public_url(self._settings)),
+            trials=Trials(database, connections, self._identities, consent, self._audit, clock),
             ledger=self._ledger,
             delivery=Delivery(
-                self._database,
-                self._connections,
-                self._consent,
+                database,
+                connections,
+                consent,
                 Pace(self._redis, clock),
                 clock,
                 self._metrics,
@@ -201,14 +197,14 @@ class _Wiring:
             ),
             posting=self._posting,
             transcripts=self._transcripts,
-            documents=Documents(self._database, engine, self._audit),
-            ingestion=Ingestion(self._database, engine, vectors, embedder, self._audit, clock),
+            documents=Documents(database, engine, self._audit),
+            ingestion=Ingestion(database, engine, vectors, embedder, self._audit, clock),
             retrieval=self._retrieval,
-            rebuild=Rebuild(self._database, engine, vectors, embedder),
-            rebuild_requests=RebuildRequests(self._database, engine, self._audit),
+            rebuild=Rebuild(database, engine, vectors, embedder),
+            rebuild_requests=RebuildRequests(database, engine, self._audit),
             summaries=self._summaries,
             erasure=self._erasure,
-            export=Export(self._database, self._rights, self._transcripts),
+            export=Export(database, self._rights, self._transcripts),
             orchestrator=Orchestrator(self._steps, self._conversation_rules, clock),
         )
 
@@ -263,7 +259,7 @@ class _Wiring:
 
     @cached_property
     def _rights(self) -> LearnerRights:
-        return LearnerRights(self._clock, self._consent, self._codes)
+        return LearnerRights(self._clock, self._consent, self._codes, self._seal)
 
     @cached_property
     def _posting(self) -> Posting:
@@ -271,7 +267,9 @@ class _Wiring:
 
     @cached_property
     def _erasure(self) -> Erasure:
-        return Erasure(self._database, self._engine, self._rights, Belonging(), self._clock)
+        return Erasure(
+            self._database, self._engine, self._rights, Belonging(self._seal), self._clock
+        )
 
     @cached_property
     def _notices(self) -> Notices:
@@ -283,7 +281,7 @@ class _Wiring:
 
     @cached_property
     def _desk(self) -> Desk:
-        database, codes, belonging = self._database, self._codes, Belonging()
+        database, codes, belonging = self._database, self._codes, Belonging(self._seal)
         return Desk(
             helping=Helping(),
             linking=Linking(
@@ -299,6 +297,7 @@ class _Wiring:
     def _hearing(self) -> Hearing:
         ears = Ears(
             references=self._references,
+            redaction=Redaction(self._database, self._references),
             transcripts=self._transcripts,
             files=Files(self._connections),
             notices=self._notices,
@@ -336,14 +335,19 @@ class _Wiring:
         )
 
     @cached_property
+    def _identities(self) -> Identities:
+        return Identities(self._consent, self._seal)
+
+    @cached_property
     def _intake(self) -> Intake:
         return Intake(
             self._database,
-            Identities(),
+            self._identities,
             self._tenants,
             self._queue,
             self._connections,
             Receipts(self._consent),
+            self._seal,
         )
 
     @cached_property

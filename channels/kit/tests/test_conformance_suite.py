@@ -10,16 +10,22 @@ from typing import Any
 
 import pytest
 
-from channel_kit.conformance import ChannelConformance, package_questions, suite, xfail
+from channel_kit.conformance import (
+    ChannelConformance,
+    package_questions,
+    suite,
+    text_questions,
+    xfail,
+)
 
 QUESTIONS = suite.questions()
 IN_THE_SAMPLES = "test_the_samples_have_a_message"
 INSTALLED = "test_it_is_installed_under_its_name"
 
 
-def load_twins() -> ModuleType:
-    path = Path(__file__).parent / "broken_twins.py"
-    spec = importlib.util.spec_from_file_location("broken_twins", path)
+def load(name: str) -> ModuleType:
+    path = Path(__file__).parent / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -27,10 +33,10 @@ def load_twins() -> ModuleType:
     return module
 
 
-TWINS = load_twins()
+TWINS, ABILITY_TWINS, ABLE = load("broken_twins"), load("ability_twins"), load("able_channel")
 
 
-def made_of(acme: ModuleType, members: dict[str, Any]) -> Any:
+def made_of(acme: Any, members: dict[str, Any]) -> Any:
     """A suite for a subclass of the perfect channel with these members."""
     perfect = acme.AcmeChannel
     members = {"__module__": perfect.__module__, **members}
@@ -41,7 +47,7 @@ def made_of(acme: ModuleType, members: dict[str, Any]) -> Any:
 async def failed(made: Any) -> set[str]:
     """The questions that `made` answers badly."""
     wrong = set()
-    for question in QUESTIONS:
+    for question in suite.asked(made):
         try:
             outcome = getattr(made(), question)()
             if inspect.isawaitable(outcome):
@@ -55,11 +61,26 @@ async def test_a_perfect_channel_answers_every_question_well(acme_tests: ModuleT
     assert await failed(acme_tests.TestConformance) == set()
 
 
+async def test_a_perfect_channel_with_every_ability_is_asked_everything(
+    acme_tests: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    able = ABLE.make(acme_tests)
+    monkeypatch.setattr(package_questions, "find_installed", lambda _: able.AcmeChannel)
+    assert suite.asked(able.TestConformance) == QUESTIONS
+    assert await failed(able.TestConformance) == set()
+
+
 @pytest.mark.parametrize("question", [q for q in QUESTIONS if q not in (INSTALLED, IN_THE_SAMPLES)])
 async def test_a_broken_twin_fails_exactly_its_question(
     question: str, acme_tests: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = made_of(acme_tests, getattr(TWINS, question)(acme_tests))
+    # The same few texts for all of them: what is asked here is whether the question sees it.
+    monkeypatch.setattr(text_questions, "some_texts", lambda: text_questions.TRAPS)
+    if hasattr(ABILITY_TWINS, question):
+        able = ABLE.make(acme_tests)
+        made = made_of(able, getattr(ABILITY_TWINS, question)(able))
+    else:
+        made = made_of(acme_tests, getattr(TWINS, question)(acme_tests))
     monkeypatch.setattr(package_questions, "find_installed", lambda _: made.channel)
     assert await failed(made) == {question}
 
@@ -123,6 +144,25 @@ def test_a_question_cannot_be_replaced_by_another_base() -> None:
 
     with pytest.raises(TypeError, match="test_parsing_is_pure is a question"):
         type("Cheat", (Easy, ChannelConformance), {})
+
+
+def test_a_question_about_an_ability_is_asked_of_who_has_it(acme_tests: ModuleType) -> None:
+    plain, able = acme_tests.TestConformance, ABLE.make(acme_tests).TestConformance
+    not_asked = set(QUESTIONS) - set(suite.asked(plain))
+    assert not_asked == {q for q in QUESTIONS if hasattr(getattr(able, q), "ability")}
+    assert not any(callable(getattr(plain, question)) for question in not_asked)
+
+
+def test_a_question_that_is_not_asked_needs_no_exemption(acme_tests: ModuleType) -> None:
+    members = {"test_its_pace_can_be_kept": xfail(reason="it has none")}
+    with pytest.raises(TypeError, match="test_its_pace_can_be_kept is not asked"):
+        type("Odd", (acme_tests.TestConformance,), members)
+
+
+def test_a_question_about_an_ability_cannot_be_removed(acme_tests: ModuleType) -> None:
+    able = ABLE.make(acme_tests).TestConformance
+    with pytest.raises(TypeError, match="test_its_pace_can_be_kept is a question"):
+        type("Cheat", (able,), {"test_its_pace_can_be_kept": None})
 
 
 def test_an_exemption_needs_its_reason() -> None:

@@ -11,6 +11,7 @@ from slack_sdk.models.blocks import Block
 
 from channel_kit import Choice, Citation, Reply, ReplyRejected, Shaping
 from channel_kit.rendering import render
+from channel_kit.text import clean
 from channel_slack import SlackChannel
 from channel_slack.blocks import MOST_TEXT, MOST_WEIGHT, blocks_of, draft_of, shape, weight
 
@@ -153,8 +154,18 @@ def test_a_text_with_more_style_than_words_keeps_the_words() -> None:
 def test_what_cannot_be_seen_is_not_sent(text: str) -> None:
     with pytest.raises(ReplyRejected, match="blank"):
         blocks_of(reply(text))
+
+
+@pytest.mark.parametrize("text", [" ", "\n\n"])
+def test_a_draft_that_cannot_be_seen_yet_is_not_shown(text: str) -> None:
     with pytest.raises(ReplyRejected, match="blank"):
         draft_of(text)
+
+
+@pytest.mark.parametrize("text", ["# ", "```py\n", "[](https://a.example)"])
+def test_marks_around_nothing_are_shown_as_they_were_written(text: str) -> None:
+    (part,) = shape(text)
+    assert draft_of(text)[0] == blocks_of(reply(part))[0] == text.strip()
 
 
 def test_what_is_too_long_for_one_message_is_not_sent() -> None:
@@ -196,7 +207,7 @@ COMMON_MARK = st.lists(PIECES, max_size=60).map("".join)
 @given(COMMON_MARK)
 def test_any_commonmark_becomes_blocks_that_slack_takes_and_that_ping_nobody(markdown: str) -> None:
     parts = shape(markdown)
-    assert bool(parts) == bool(render(markdown).text.strip())
+    assert bool(parts) == bool(clean(markdown).strip())
     for part in parts:
         text, blocks = blocks_of(reply(part))
         for block in Block.parse_all(blocks):

@@ -22,6 +22,8 @@ INSTALLABLE = {"signing_secret": SECRET, "client_id": "1.2", "client_secret": "h
         INSTALLED | INSTALLABLE,
         {**INSTALLED, "receive": "socket", "app_token": APP_TOKEN},
         {**INSTALLED, "previous_signing_secret": "old"},
+        {**INSTALLABLE, "authorize_url": "https://acme.slack.com/oauth/v2/authorize"},
+        {**INSTALLABLE, "api_url": "https://a.example/", "authorize_url": "https://a.example/o"},
     ],
 )
 def test_what_is_enough_is_taken(given: dict[str, Any]) -> None:
@@ -47,6 +49,10 @@ def test_what_is_enough_is_taken(given: dict[str, Any]) -> None:
         ({**INSTALLED, "team_id": "T/1"}, "team_id"),
         ({**INSTALLED, "api_url": "https://user:pass@slack.com/api/"}, "user name or password"),
         ({**INSTALLED, "api_url": "ftp://slack.com/"}, "api_url"),
+        ({**INSTALLED, "api_url": "https://slack.com/api/?x="}, "query or a fragment"),
+        ({**INSTALLED, "api_url": "https://slack.com/api/#"}, "query or a fragment"),
+        ({**INSTALLED, "authorize_url": "https://evil.example/"}, "neither Slack's"),
+        ({**INSTALLED, "authorize_url": "https://notslack.com/"}, "neither Slack's"),
         ({**INSTALLED, "token": TOKEN}, "Extra inputs"),
     ],
 )

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
-from channel_kit import WebhookRequest
-from channel_kit.conformance import Answer, Call, ChannelConformance, Fault, Sent, xfail
+import aiohttp
+from aiohttp import web
+
+from channel_kit import Attachment, WebhookRequest
+from channel_kit.conformance import (
+    FILE,
+    Answer,
+    Call,
+    ChannelConformance,
+    Fault,
+    Mailbox,
+    ScriptedPlatform,
+    Sent,
+    xfail,
+)
 from channel_kit.conformance.platform import DEFAULT_ANSWERS, RETRY_AFTER_SECONDS
-from channel_slack import SlackChannel
+from channel_slack import SlackChannel, SlackConfig
 from channel_slack.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+from coachline_lab.slack.blocks import checked_blocks, pings_in, shown_text
 
 SIGNING_SECRET, OTHER_SECRET = (
     "8f742231b10e8888abcd99yyyzzz85a5",
@@ -25,8 +41,10 @@ JSON = {"Content-Type": "application/json; charset=utf-8"}
 ERRORS = {
     Fault.REPLY_REJECTED: "invalid_blocks",
     Fault.RECIPIENT_GONE: "user_disabled",
+    Fault.MESSAGE_GONE: "message_not_found",
     Fault.CREDENTIALS_REJECTED: "token_revoked",
 }
+BEGINS = ("chat.postMessage", "chat.startStream")
 
 
 class TestConformance(ChannelConformance):
@@ -108,5 +126,139 @@ class TestConformance(ChannelConformance):
             return Answer(200, JSON, json.dumps({"ok": False, "error": ERRORS[fault]}).encode())
         if fault in DEFAULT_ANSWERS:
             return DEFAULT_ANSWERS[fault]
-        posted = {"ok": True, "channel": DIRECT, "ts": "1795003201.000400"}
-        return Answer(200, JSON, json.dumps(posted).encode())
+        return _json({"channel": DIRECT, "ts": _ts(0)})
+
+    def answer_call(self, call: Call, earlier: Sequence[Call]) -> Answer:
+        method, given = _method(call), _arguments(call)
+        if "files-pri" in call.path:
+            return Answer(200, {"Content-Type": "application/pdf"}, FILE)
+        if method == "auth.test":
+            return _json({"team_id": TEAM, "user_id": BOT, "bot_id": "B0BOT0001", "team": "Team"})
+        if method == "bots.info":
+            return _json({"bot": {"id": "B0BOT0001", "app_id": APP}})
+        if method == "conversations.open":
+            return _json({"channel": {"id": DIRECT}})
+        if method in ("conversations.history", "conversations.replies"):
+            posted = [_arguments(one) for one in earlier if _method(one) in BEGINS]
+            listed = [{**one, "ts": _ts(number)} for number, one in enumerate(posted)]
+            return _json({"messages": [one for one in listed if _is_in(one, given)]})
+        number = sum(_method(one) in BEGINS for one in earlier)
+        # A person is written to in the direct message with them.
+        channel = str(given.get("channel", DIRECT))
+        return _json({"channel": DIRECT if channel[0] in "UW" else channel, "ts": _ts(number)})
+
+    def shown(self, calls: Sequence[Call]) -> list[str]:
+        shown: dict[str, str] = {}
+        begun = 0
+        for call in calls:
+            method, given = _method(call), _arguments(call)
+            if method in BEGINS:
+                shown[_ts(begun)] = unescape(given.get("text") or given["markdown_text"])
+                begun += 1
+            elif method == "chat.appendStream":
+                shown[given["ts"]] += given["markdown_text"]
+            elif method == "chat.update":
+                assert given["ts"] in shown, "an edit of nothing"
+                shown[given["ts"]] = unescape(given["text"])
+            elif method == "chat.delete":
+                del shown[given["ts"]]
+        return list(shown.values())
+
+    def check_rendered(self, call: Call) -> None:
+        given = _arguments(call)
+        if _method(call) == "views.publish":
+            blocks = checked_blocks(given["view"]["blocks"])
+            assert pings_in("", blocks, is_named=True) == []
+            return
+        assert given["unfurl_links"] is given["unfurl_media"] is False, "a page would be shown"
+        assert given["link_names"] is given["mrkdwn"] is False
+        assert given["parse"] == "none"
+        blocks = checked_blocks(given["blocks"])
+        assert pings_in(given["text"], blocks, is_named=False) == [], "somebody is called"
+        shown = shown_text("", [block for block in blocks if block["type"] == "rich_text"])
+        assert "".join(shown.split()) == "".join(unescape(given["text"]).split())
+
+    def file(self, platform_url: str) -> Attachment:
+        return Attachment(
+            kind="document",
+            reference=f"{platform_url}/files-pri/T0COACH01-F1/guide.pdf",
+            mime_type="application/pdf",
+        )
+
+    @asynccontextmanager
+    async def mailbox(self, texts: Sequence[str]) -> AsyncIterator[Mailbox]:
+        socket = _Socket([self._envelope(number, text) for number, text in enumerate(texts)])
+        async with (
+            socket.serve() as url,
+            ScriptedPlatform(respond=lambda call, earlier: _json({"url": url})) as platform,
+            aiohttp.ClientSession() as http,
+        ):
+            config = {
+                **self.config(platform.url),
+                "receive": "socket",
+                "app_token": "xapp-1-A0COACH01-1-not-a-real-token",
+            }
+            channel = SlackChannel(SlackConfig.model_validate(config), http)
+            yield Mailbox(channel, lambda: len(socket.acknowledged))
+
+    def _envelope(self, number: int, text: str) -> dict[str, Any]:
+        payload = json.loads(self.message(text))
+        payload["event_id"] = f"Ev0{number}"
+        payload["event"]["ts"] = payload["event"]["event_ts"] = _ts(number)
+        return {"envelope_id": f"e{number}", "type": "events_api", "payload": payload}
+
+
+class _Socket:
+    """Slack's side of Socket Mode: what is not acknowledged comes again with the next socket."""
+
+    def __init__(self, envelopes: Sequence[dict[str, Any]]) -> None:
+        self._envelopes = envelopes
+        self.acknowledged: set[str] = set()
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[str]:
+        """Run it and yield its address."""
+        app = web.Application()
+        app.router.add_get("/link", self._handle)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        yield f"ws://{host}:{port}/link?ticket=hunter2"
+        await runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_json({"type": "hello", "num_connections": 1})
+        for envelope in self._envelopes:
+            if envelope["envelope_id"] not in self.acknowledged:
+                await socket.send_json(envelope)
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self.acknowledged.add(json.loads(message.data)["envelope_id"])
+        return socket
+
+
+def _method(call: Call) -> str:
+    return call.path.partition("?")[0].rpartition("/")[2]
+
+
+def _arguments(call: Call) -> dict[str, Any]:
+    query = dict(parse_qsl(call.path.partition("?")[2]))
+    body = call.body.decode()
+    given = json.loads(body) if body.startswith("{") else dict(parse_qsl(body))
+    return {**query, **given}
+
+
+def _ts(number: int) -> str:
+    return f"1795003201.{number:06d}"
+
+
+def _is_in(message: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Whether a message is in the thread, or beside the threads, that is asked for."""
+    return bool(message.get("thread_ts", "") == asked.get("ts", ""))
+
+
+def _json(value: Mapping[str, Any]) -> Answer:
+    return Answer(200, JSON, json.dumps({"ok": True, **value}).encode())

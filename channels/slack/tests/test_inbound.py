@@ -12,7 +12,7 @@ import pytest
 
 from channel_kit import EventKind, InboundEvent, PayloadUnreadable, WebhookRequest
 from channel_slack import SlackChannel, SlackConfig
-from channel_slack.inbound import parse_events
+from channel_slack.inbound import account_in, parse_events
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 NOW = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
@@ -69,6 +69,26 @@ def test_one_post_told_twice_is_one_event() -> None:
         message.thread,
         message.sender,
     )
+
+
+def test_what_goes_on_in_a_thread_is_left_to_the_gateway_unless_it_names_others() -> None:
+    (event,) = parse("thread_of_others", **KNOWN)
+    assert not event.is_addressed
+    for named in ("<@U0BOB0001> sure", "sure <!here>", "<!subteam^S1|@all>"):
+        body_of = changed("thread_of_others", text=named)
+        assert parse_events(body_of, config(**KNOWN), received_at=NOW) == ()
+    ours = changed("thread_of_others", text="<@U0BOT0001> <@U0BOB0001> sure")
+    (event,) = parse_events(ours, config(**KNOWN), received_at=NOW)
+    assert event.is_addressed
+    outside = changed("thread_of_others", thread_ts=None)
+    assert parse_events(outside, config(**KNOWN), received_at=NOW) == ()
+
+
+def test_only_where_nobody_else_reads_is_it_private() -> None:
+    for name in ("message", "app_mention", "command", "thread_reply_to_us", "home_opened"):
+        (event,) = parse(name, **KNOWN)
+        channel = event.thread.split("/")[1]
+        assert event.is_private is (channel == "home" or channel.startswith("D")), name
 
 
 def test_a_retry_is_the_same_event_and_is_not_thrown_away() -> None:
@@ -205,10 +225,18 @@ def test_dropped_events_are_told_to_whoever_reads_the_log(caplog: pytest.LogCapt
         ("ssl_check", None),
     ],
 )
-def test_every_shape_says_whose_it_is(
-    channel: SlackChannel, name: str, account: str | None
-) -> None:
-    assert channel.account_in(request(name)) == account
+def test_every_shape_says_whose_it_is(name: str, account: str | None) -> None:
+    assert account_in(body(name), config()) == account
+
+
+def test_a_body_is_about_the_account_that_connecting_named(channel: SlackChannel) -> None:
+    assert channel.account_in(request("message")) == "A0COACH01:T0COACH01@127.0.0.1"
+
+
+def test_our_own_workspace_is_ours_even_if_we_do_not_know_which_app_we_are() -> None:
+    said = body("message")
+    assert account_in(said, config(team_id="T0COACH01", bot_id="B0BOT0001")) is None
+    assert account_in(said, config(team_id="T0OTHER01")) == "A0COACH01:T0COACH01"
 
 
 def test_bytes_that_cannot_be_read_are_nobodys(channel: SlackChannel) -> None:

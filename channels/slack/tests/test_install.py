@@ -46,7 +46,8 @@ async def test_connecting_finds_out_who_we_are(
     channel = connect(**FRESH)
     assert isinstance(channel, Connecting)
     connected = await channel.connect(INBOUND)
-    assert connected.account == "A0COACH01:T0COACH01"
+    # Not told by Slack itself: only this server's app of that name.
+    assert connected.account == "A0COACH01:T0COACH01@127.0.0.1"
     assert connected.title == "Coach Inc (@coach)"
     assert connected.config == {
         "team_id": "T0COACH01",
@@ -80,9 +81,10 @@ async def test_an_app_that_may_not_be_asked_about_is_still_connected(
 ) -> None:
     slack.on("auth.test", AUTH)
     slack.on("bots.info", {"error": "missing_scope", "needed": "users:read"})
-    assert (await connect(**FRESH).connect(INBOUND)).account == "B0BOT0001:T0COACH01"
+    fresh = await connect(**FRESH).connect(INBOUND)
+    assert fresh.account == "B0BOT0001:T0COACH01@127.0.0.1"
     known = connect(**FRESH, app_token="xapp-1-A0COACH01-1-x")
-    assert (await known.connect(INBOUND)).account == "A0COACH01:T0COACH01"
+    assert (await known.connect(INBOUND)).account == "A0COACH01:T0COACH01@127.0.0.1"
 
 
 @pytest.mark.parametrize(

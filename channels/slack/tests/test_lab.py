@@ -104,7 +104,7 @@ async def desk() -> AsyncIterator[Desk]:
         general.members.add(user.id)
         found = Desk(slack, app, user, general, http)
         connected = await found.channel.connect("https://coach.example/webhooks/1")
-        assert connected.account == app.account
+        assert connected.account.partition("@")[0] == app.account
         found.channel = SlackChannel(found.config(**connected.config), http)
         server = web.Application()
         server.router.add_post("/", found.receive)
@@ -309,7 +309,7 @@ async def test_an_app_is_installed_by_a_click(desk: Desk) -> None:
     found = await waiting.complete(code=returned["code"][0], redirect_url=back)
     installed = SlackChannel(desk.config(**found), desk.http)
     connected = await installed.connect("https://coach.example/webhooks/2")
-    assert connected.account == f"{app.id}:{team.id}"
+    assert connected.account.partition("@")[0] == f"{app.id}:{team.id}"
     with pytest.raises(CredentialsRejected):
         await waiting.complete(code=returned["code"][0], redirect_url=back)
 
@@ -322,7 +322,7 @@ async def test_a_socket_brings_events_and_is_moved_without_a_loss() -> None:
         settings = desk.config(receive="socket", app_token=app.app.app_token)
         channel = SlackChannel(settings, http)
         connected = await channel.connect("https://coach.example/webhooks/1")
-        assert connected.account == app.account
+        assert connected.account.partition("@")[0] == app.account
         got: asyncio.Queue[InboundEvent] = asyncio.Queue()
         contacts: asyncio.Queue[None] = asyncio.Queue()
 

@@ -154,6 +154,14 @@ async def test_a_draft_that_leads_nowhere_is_taken_away(channel: SlackChannel, s
     await channel.discard(POST, DIRECT)
 
 
+async def test_a_draft_whose_stream_does_not_end_is_taken_away_too(
+    channel: SlackChannel, slack: Any
+) -> None:
+    slack.on("chat.stopStream", ConnectionResetError())
+    await channel.discard(STREAM, THREAD)
+    assert names(slack)[-1] == "chat.delete"
+
+
 @pytest.mark.parametrize("method", ["chat.startStream", "chat.postMessage"])
 async def test_a_beginning_that_nobody_told_us_of_is_swept_away(
     channel: SlackChannel, slack: Any, method: str

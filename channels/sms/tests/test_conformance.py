@@ -7,17 +7,20 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode
 
-from channel_kit import WebhookRequest
-from channel_kit.conformance import Answer, Call, ChannelConformance, Fault, Sent, xfail
+from channel_kit import Attachment, WebhookRequest
+from channel_kit.conformance import FILE, Answer, Call, ChannelConformance, Fault, Sent, xfail
 from channel_sms import SmsChannel
 
 ACCOUNT = "AC00000000000000000000000000000001"
 TOKEN, OTHER_TOKEN = "5f2d8c1b9a7e4036", "0e9d8c7b6a5f4e3d"
+TWILIO = "https://api.twilio.com"
+NUMBER = "PN00000000000000000000000000000001"
 FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
 
 
@@ -94,5 +97,64 @@ class TestConformance(ChannelConformance):
         }
         return answers.get(fault) or super().answer(fault)
 
+    def answer_call(self, call: Call, earlier: Sequence[Call]) -> Answer:
+        path, _, query = call.path.partition("?")
+        if path.endswith("/Messages.json") and call.method == "GET":
+            listed = [_message(one) for one in self._posted(earlier)]
+            to = parse_qs(query)["To"][0]
+            return _json({"messages": [one for one in listed if one["to"] == to]})
+        if "/Media/" in path:
+            return Answer(200, {"Content-Type": "application/pdf"}, FILE)
+        if path.endswith(f"/Accounts/{ACCOUNT}.json"):
+            return _json({"sid": ACCOUNT, "status": "active", "friendly_name": "A", "type": "Full"})
+        if "/IncomingPhoneNumbers" in path:
+            form = parse_qs(call.body.decode())
+            number = {
+                "sid": NUMBER,
+                "account_sid": ACCOUNT,
+                "phone_number": "+15550006789",
+                "capabilities": {"sms": True},
+                "sms_url": form.get("SmsUrl", [""])[0],
+            }
+            return _json(number if NUMBER in path else {"incoming_phone_numbers": [number]})
+        return self.answer(Fault.NONE)
 
-TWILIO = "https://api.twilio.com"
+    def shown(self, calls: Sequence[Call]) -> list[str]:
+        return [parse_qs(call.body.decode())["Body"][0] for call in self._posted(calls)]
+
+    def check_rendered(self, call: Call) -> None:
+        form = parse_qs(call.body.decode())
+        # A phone shows what it gets, and opens no page by itself; a picture would be fetched.
+        assert "MediaUrl" not in form
+        assert form.get("ShortenUrls", ["false"]) == ["false"]
+        (body,) = form["Body"]
+        assert not set(body) & set(map(chr, (*range(9), *range(11, 32), 127)))
+        assert body == body.encode("utf-16", "strict").decode("utf-16")
+
+    def file(self, platform_url: str) -> Attachment:
+        path = f"/2010-04-01/Accounts/{ACCOUNT}/Messages/MM1/Media/ME1"
+        return Attachment(kind="document", reference=f"{platform_url}{path}")
+
+    def _posted(self, calls: Sequence[Call]) -> list[Call]:
+        return [c for c in calls if c.method == "POST" and c.path.endswith("/Messages.json")]
+
+
+def _message(call: Call) -> dict[str, Any]:
+    """What Twilio's list says about a message that it took."""
+    form = parse_qs(call.body.decode())
+    now = format_datetime(datetime.now(UTC))
+    return {
+        "sid": "SM00000000000000000000000000000002",
+        "account_sid": ACCOUNT,
+        "to": form["To"][0],
+        "from": form["From"][0],
+        "body": form["Body"][0],
+        "direction": "outbound-api",
+        "status": "queued",
+        "date_created": now,
+        "date_updated": now,
+    }
+
+
+def _json(value: object) -> Answer:
+    return Answer(200, {"Content-Type": "application/json"}, json.dumps(value).encode())

@@ -50,7 +50,8 @@ async def test_a_number_is_connected_and_left_again(
     connected = await channel.connect(INBOUND)
     assert await channel.connect(INBOUND) == connected
     assert (number.sms_url, number.sms_application_sid) == (INBOUND + OVERRIDES, "")
-    assert connected.account == f"{fake.account.sid}:{NUMBER}"
+    # Not told by Twilio itself: only this server's account of that name.
+    assert connected.account == f"{fake.account.sid}:{NUMBER}@127.0.0.1"
     assert connected.write_to == NUMBER
     assert connected.config == {"inbound_url": INBOUND}
     assert any("10DLC" in step for step in connected.steps)
@@ -69,7 +70,8 @@ async def test_a_service_is_connected_and_left_again(
     config = {"from_number": None, "messaging_service_sid": service.sid}
     connected = await connect(fake, http, **config).connect(INBOUND)
     assert service.inbound_request_url == INBOUND + OVERRIDES
-    assert (connected.account, connected.write_to) == (f"{fake.account.sid}:{service.sid}", NUMBER)
+    assert connected.account == f"{fake.account.sid}:{service.sid}@127.0.0.1"
+    assert connected.write_to == NUMBER
     assert any("Advanced Opt-Out" in step for step in connected.steps)
     await connect(fake, http, **config, **connected.config).disconnect()
     assert service.inbound_request_url == ""

@@ -47,7 +47,8 @@ async def test_connecting_sets_the_webhook_with_its_secret(
     assert (bot.webhook.url, bot.webhook.secret) == ("http://127.0.0.1:9/webhooks/1", SECRET)
     assert bot.webhook.max_connections == 7
     assert set(bot.allowed or ()) == set(ALLOWED_UPDATES)
-    assert connected.account == str(bot.id)
+    # Not told by Telegram itself: only this server's bot of that number.
+    assert connected.account == f"{bot.id}@127.0.0.1"
     assert connected.config == {"username": "CoachlineDemoBot"}
     assert connected.write_to == "https://t.me/CoachlineDemoBot"
     assert "@CoachlineDemoBot" in connected.title
@@ -115,7 +116,7 @@ async def test_many_bots_share_one_session_and_none_of_them_closes_it(
         for bot in bots
     ]
     for channel, bot in zip(channels, bots, strict=True):
-        assert (await channel.connect("http://127.0.0.1:9/")).account == str(bot.id)
+        assert (await channel.connect("http://127.0.0.1:9/")).account == f"{bot.id}@127.0.0.1"
         await channel._client._bot.session.close()
     assert not http.closed
     assert http.connector is not None

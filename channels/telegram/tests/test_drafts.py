@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -80,6 +81,20 @@ async def test_in_a_group_one_message_grows_and_becomes_the_answer(
     assert len(telegram.ledger.accepted) == 1
 
 
+async def test_in_a_group_the_first_draft_says_whom_the_answer_is_for(
+    telegram: FakeTelegram, bot: Bot, ada: Person, connect: Connect
+) -> None:
+    group = await telegram.around.add_bot_to_group(bots=[bot], user=ada)
+    said = await telegram.say(f"@{bot.person.username} hi", user=ada, chat=group)
+    asked = f"m:{group.id}:{said.message_id}"
+    await connect().stream(
+        Draft(id="turn-1", thread=said.thread, text="Begin", in_reply_to=("u:1", asked))
+    )
+    (call,) = telegram.ledger.calls("sendMessage")
+    parameters = json.loads(call.args["reply_parameters"])
+    assert parameters == {"message_id": said.message_id, "allow_sending_without_reply": True}
+
+
 async def test_in_a_group_drafts_leave_calls_for_the_answer(
     telegram: FakeTelegram, bot: Bot, ada: Person, connect: Connect
 ) -> None:
@@ -140,6 +155,6 @@ def test_a_reply_pays_for_its_placeholder_too(
     channel = connect()
     assert isinstance(channel, Paced)
     bot, chat = channel.tolls(Reply(id="1", thread=thread, text="Hello"))
-    assert (bot.bucket, bot.per_second, bot.burst, bot.amount) == ("bot", 30, 30, 2)
+    assert (bot.bucket, bot.per_second, bot.burst, bot.amount) == ("bot", 30, 15, 2)
     assert (chat.bucket, chat.burst, chat.amount) == (bucket, burst, 2)
     assert chat.per_second == pytest.approx(per_second)

@@ -27,6 +27,7 @@ from channel_kit.conformance import Answer, Fault, ScriptedPlatform
 from channel_telegram import TelegramChannel, TelegramConfig
 from channel_telegram import client as client_module
 from channel_telegram import session as session_module
+from channel_telegram.failures import Refusal
 
 TOKEN = "7345678901:AAEfWbG3xk9b1nq2Zl0Yt5vUcRmS8dHoPpQ"
 PERSON, GROUP = "5010203040", "-1002233445566/7"
@@ -158,6 +159,13 @@ async def test_a_group_that_is_lost_is_no_word_about_a_person(answer: Answer) ->
 async def test_a_description_that_repeats_the_token_is_made_harmless() -> None:
     error = await failure(refusal(400, f"Bad Request: /bot{TOKEN}/sendMessage"))
     assert "<token>" in str(error)
+
+
+def test_a_description_cannot_be_more_than_a_line() -> None:
+    assert Refusal(400, "Bad\x00 \x1b[31mRequest\n" + "x" * 900).description.startswith(
+        "Bad [31mRequestx"
+    )
+    assert len(Refusal(400, "x" * 900).description) == 200
 
 
 async def test_an_answer_with_more_in_it_than_is_known_is_a_receipt() -> None:

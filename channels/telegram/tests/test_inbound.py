@@ -90,7 +90,11 @@ def test_a_press_is_answered_in_the_acknowledgement_and_nothing_else_is() -> Non
     [
         ("@coachlinedemobot hi", [(0, 17)], "hi"),
         ("hi @CoachlineDemoBot", [(3, 17)], "hi"),
-        ("Say, @CoachlineDemoBot, why?", [(5, 17)], "Say, , why?"),
+        ("Say, @CoachlineDemoBot, why?", [(5, 17)], "Say, why?"),
+        ("Say @CoachlineDemoBot, why?", [(4, 17)], "Say, why?"),
+        ("Is it so, @CoachlineDemoBot?", [(10, 17)], "Is it so?"),
+        ("So? @CoachlineDemoBot, why?", [(4, 17)], "So? why?"),
+        ("Is it so @CoachlineDemoBot?", [(9, 17)], "Is it so?"),
         ("@CoachlineDemoBot: why?", [(0, 17)], "why?"),
         ("@CoachlineDemoBot @CoachlineDemoBot hi", [(0, 17), (18, 17)], "hi"),
         ("🏃🏃 @CoachlineDemoBot 🏃", [(5, 17)], "🏃🏃 🏃"),
@@ -149,6 +153,13 @@ def test_an_edit_in_a_group_is_heard_only_where_its_message_is() -> None:
         found = events(body)
         assert len(found) == count
     assert all(event.occurred_at == datetime.fromtimestamp(1795003260, UTC) for event in found)
+
+
+def test_only_where_nobody_else_reads_is_it_private() -> None:
+    (alone,) = events(message(PRIVATE, text="/mydata"))
+    (among_others,) = events(message(GROUP, text="/mydata"))
+    (unseen,) = events(message(GROUP, message_id=0, ephemeral_message_id=5, text="/mydata"))
+    assert (alone.is_private, among_others.is_private, unseen.is_private) == (True, False, True)
 
 
 def test_ephemeral_messages_do_not_become_one() -> None:
@@ -285,6 +296,29 @@ def test_what_is_no_update_is_unreadable_and_not_shown(body: bytes) -> None:
     with pytest.raises(PayloadUnreadable) as caught:
         events(body)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        message(text="hunter2", date=10**30),
+        message(text="hunter2", business_connection_id="x" * 600, sender_chat=None),
+        b'{"update_id": 1, "message": ' + b"[" * 40 + b"]" * 40 + b"}",
+        json.dumps({"update_id": 1, "message": {"text": "hunter2"}}, indent=1).encode(),
+    ],
+)
+def test_an_update_that_cannot_be_read_is_not_asked_for_again(
+    body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert channel().parse(request(None, body)) == ()
+    assert "update_skipped" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"update_id": "x"}', b'["update_id"]', b"", b"\xff"])
+def test_what_is_no_update_at_all_is_refused(body: bytes) -> None:
+    with pytest.raises(PayloadUnreadable):
+        channel().parse(request(None, body))
 
 
 def test_a_name_of_any_length_is_cut_and_an_empty_one_is_none() -> None:

@@ -175,7 +175,7 @@ async def test_a_text_that_is_too_long_or_no_address_is_refused_without_a_call(
 )
 def test_markup_around_nothing_is_shown_as_it_was_written(markdown: str, text: str) -> None:
     assert compose_text(markdown, is_private=True).text == text
-    assert shape(markdown) == [text]
+    assert [compose_text(part, is_private=True).text for part in shape(markdown)] == [text]
 
 
 def test_a_private_chat_calls_people_by_their_name_and_code_is_left_alone() -> None:

@@ -16,6 +16,7 @@ from channel_kit import (
     CredentialsRejected,
     EventKind,
     InboundEvent,
+    OutcomeUnknown,
     Polling,
     Reply,
 )
@@ -171,6 +172,35 @@ async def test_an_update_that_cannot_be_read_does_not_hold_up_the_others(
     assert event.text == "after it"
     assert "update_skipped" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+async def test_a_time_that_no_calendar_has_does_not_hold_up_the_others(
+    telegram: FakeTelegram, bot: Bot, ada: Person, channel: TelegramChannel, inbox: Inbox
+) -> None:
+    poison = {
+        "message_id": 5,
+        "date": 1795003200,
+        "edit_date": 10**17,
+        "chat": {"id": ada.id, "type": "private", "first_name": "Ada"},
+        "from": {"id": ada.id, "is_bot": False, "first_name": "Ada"},
+        "text": "when?",
+    }
+    telegram.updates.emit(bot, "edited_message", poison, lane="x")
+    await telegram.say("after it", user=ada, bot=bot)
+    async with polling(channel, inbox):
+        (event,) = await inbox.holds(1)
+    assert event.text == "after it"
+
+
+async def test_an_answer_without_any_update_is_no_answer(
+    channel: TelegramChannel, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def get_updates(offset: int | None, allowed: list[str]) -> list[dict[str, Any]]:
+        return [{"hologram": {}}]
+
+    monkeypatch.setattr(channel._client, "get_updates", get_updates)
+    with pytest.raises(OutcomeUnknown, match="no updates"):
+        await channel.poll(inbox.deliver, inbox.on_contact)
 
 
 async def test_another_program_that_polls_is_said_clearly(

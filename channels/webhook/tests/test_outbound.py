@@ -30,7 +30,7 @@ from channel_kit.conformance import Answer, Call, Fault, ScriptedPlatform
 from channel_kit.signing import generate_secret, parse_secret, verify
 from channel_webhook import WebhookChannel, WebhookConfig
 from channel_webhook import channel as channel_module
-from channel_webhook.outbound import check_status, retry_after_seconds
+from channel_webhook.outbound import check_status
 
 SECRETS = [generate_secret(), generate_secret()]
 NOW = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
@@ -121,31 +121,6 @@ def test_retry_after_is_honoured(status: int) -> None:
     with pytest.raises(RateLimited) as caught:
         check_status(status, {"Retry-After": "17"}, now=NOW)
     assert caught.value.retry_after == 17
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (None, None),
-        ("", None),
-        ("soon", None),
-        ("-5", None),
-        ("1.5", None),
-        ("0", 0),
-        ("90", 90),
-        ("9" * 5000, 3600),
-        ("Wed, 18 Nov 2026 12:01:00 GMT", 60),
-        ("Wed, 18 Nov 2026 12:01:00 -0000", 60),
-        ("Wed, 18 Nov 2026 11:00:00 GMT", 0),
-        ("Fri, 18 Nov 2099 11:00:00 GMT", 3600),
-        ("Fri, 99 Nov 2099 11:00:00 GMT", None),
-    ],
-    ids=str,
-)
-def test_retry_after_is_seconds_or_a_date_and_bounded(
-    value: str | None, seconds: float | None
-) -> None:
-    assert retry_after_seconds(value, now=NOW) == seconds
 
 
 async def test_a_receiver_that_does_not_answer_is_an_unknown_outcome(

@@ -161,7 +161,8 @@ async def _check_connections(settings: Settings) -> str:
             for item in await services.connections.list(tenant.id, limit=_MOST_CONNECTIONS):
                 count += item.state == "active"
                 if item.state == "active" and item.health in ("deaf", "lost"):
-                    ill.append(f"{tenant.name}/{item.name} is {item.health}")
+                    why = f" ({item.problem})" if item.problem else ""
+                    ill.append(f"{tenant.name}/{item.name} is {item.health}{why}")
                 elif item.state != "active" and item.problem:
                     ill.append(f"{tenant.name}/{item.name} is closed ({item.problem})")
     if ill:

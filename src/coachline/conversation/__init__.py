@@ -12,6 +12,7 @@ from coachline.conversation.orchestrator import Orchestrator, Services
 from coachline.conversation.pausing import Pausing
 from coachline.conversation.prompt import PROMPT_VERSION, PromptDoesNotFit
 from coachline.conversation.reach import Reach
+from coachline.conversation.redaction import Redaction
 from coachline.conversation.rights import Rights
 from coachline.conversation.rules import ConversationRules
 from coachline.conversation.sources import Sources
@@ -36,6 +37,7 @@ __all__ = [
     "Pausing",
     "PromptDoesNotFit",
     "Reach",
+    "Redaction",
     "Rights",
     "Services",
     "Sources",

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from coachline.conversation.commands import Command, CommandName, parse_digit
 from coachline.conversation.helping import Helping
 from coachline.conversation.linking import Linking
 from coachline.conversation.pausing import Pausing
 from coachline.conversation.rights import Rights
-from coachline.conversation.scene import Scene
+from coachline.conversation.scene import Scene, notice
 from coachline.conversation.sources import Sources
 from coachline.learners import looks_like_code
 from coachline.messaging import DraftReply, Message, QueuedEvent, TurnLedger
+
+# Their answers are for one person's eyes; a code that others read is somebody else's learner.
+_PERSONAL: Final = frozenset(
+    {
+        CommandName.LINK,
+        CommandName.UNLINK,
+        CommandName.SHARE,
+        CommandName.MYDATA,
+        CommandName.FORGET,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,13 @@ class Commands:
             DatabaseUnavailable: PostgreSQL cannot be reached.
             LeaseLost: another process has the conversation.
         """
+        if not scene.is_private and _is_personal(command):
+            return await self._ask_apart(scene, command)
+        return await self._do(scene, command, event, recent)
+
+    async def _do(
+        self, scene: Scene, command: Command, event: QueuedEvent, recent: list[Message]
+    ) -> DraftReply | None:
         desk, argument = self._desk, command.argument
         match command.name:
             case CommandName.HELP:
@@ -63,12 +82,21 @@ class Commands:
             case CommandName.FORGET:
                 return await desk.rights.forget(scene, argument, event, recent)
             case CommandName.SOURCE:
-                return await desk.sources.show(scene, parse_digit(argument))
+                return await desk.sources.show(scene, parse_digit(argument), event.reply_to)
             case CommandName.MORE:
                 is_more = await desk.ledger.release_held(scene.turn) > 0
                 return None if is_more else desk.helping.end(scene)
             case CommandName.UNKNOWN:
                 return desk.helping.wonder(scene)
+
+    async def _ask_apart(self, scene: Scene, command: Command) -> DraftReply:
+        """Do nothing that others would see, and let no code live that they have seen."""
+        asked = CommandName.LINK if command.name is CommandName.START else command.name
+        apart = self._desk.helping.ask_apart(scene, asked)
+        if not looks_like_code(command.argument):
+            return apart
+        spoiled = await self._desk.linking.spoil(scene, command.argument)
+        return notice(f"{spoiled.text}\n\n{apart.text}")
 
     async def _begin(self, scene: Scene, command: Command) -> DraftReply | None:
         desk = self._desk
@@ -90,3 +118,8 @@ class Commands:
         if command.name is CommandName.RESUME:
             return await self._desk.pausing.resume(scene)
         return await self._desk.pausing.stop(scene)
+
+
+def _is_personal(command: Command) -> bool:
+    is_code = command.name is CommandName.START and looks_like_code(command.argument)
+    return command.name in _PERSONAL or is_code

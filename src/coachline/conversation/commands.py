@@ -71,14 +71,17 @@ def parse_command(text: str, *, is_bare: bool) -> Command | None:
     Args:
         text: what was written.
         is_bare: whether commands are known without a slash here. Then the whole text must be the
-            command: "help" is one, "help me sleep" is not.
+            command: "help" is one, "help me sleep" is not. "link" with a code is one everywhere.
     """
     text = text.strip()
     found = _SLASH.fullmatch(text)
     if found is not None:
         word, argument = found[1].lower(), (found[2] or "").strip()
         return Command(_WORDS.get(word, CommandName.UNKNOWN), argument)
-    return _bare(text) if is_bare else None
+    bare = _bare(text)
+    # Whoever was told to write a code does not know how this channel wants its commands.
+    is_code = bare is not None and bare.name is CommandName.LINK and looks_like_code(bare.argument)
+    return bare if is_bare or is_code else None
 
 
 def parse_digit(text: str) -> int | None:

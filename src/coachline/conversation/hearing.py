@@ -11,10 +11,11 @@ from coachline.conversation.burst import Burst, fold, list_changed
 from coachline.conversation.command_desk import Commands
 from coachline.conversation.commands import Command, CommandName, parse_command, parse_digit
 from coachline.conversation.helping import Helping
-from coachline.conversation.history import NEWEST
+from coachline.conversation.history import NEWEST, NOT_READ
 from coachline.conversation.notices import Notices
 from coachline.conversation.pausing import Pausing
 from coachline.conversation.prompt import Attached
+from coachline.conversation.redaction import Redaction
 from coachline.conversation.scene import Scene, notice
 from coachline.foundation.ids import EventId
 from coachline.messaging import (
@@ -25,6 +26,7 @@ from coachline.messaging import (
     QueuedEvent,
     References,
     Transcripts,
+    is_text,
 )
 from coachline.tenancy import Limits, Refused
 
@@ -40,11 +42,13 @@ class Heard:
 
     ``question`` is what is left for the coach, ``drafts`` what the gateway says itself,
     ``commanded`` the events that asked the gateway for something, ``passed`` those that come to
-    nothing. ``quoted`` is our own message that the question answers.
+    nothing. ``fetched`` counts the files that were asked for, had or not. ``quoted`` is our own
+    message that the question answers.
     """
 
     question: str = ""
     attached: list[Attached] = field(default_factory=list)
+    fetched: int = 0
     quoted: str | None = None
     is_correction: bool = False
     drafts: list[DraftReply] = field(default_factory=list)
@@ -58,6 +62,7 @@ class Ears:
     """What hearing needs; each does one part of it."""
 
     references: References
+    redaction: Redaction
     transcripts: Transcripts
     files: Files
     notices: Notices
@@ -111,10 +116,20 @@ class Hearing:
             found = await find(lease.tenant_id, lease.conversation_id, external_id)
             if found is not None:
                 originals[external_id] = found
-        burst = fold(events, originals)
-        for external_id in burst.erased:
-            await self._ears.references.scrub(lease.tenant_id, lease.conversation_id, external_id)
+        early = await self._list_early(scene)
+        burst = fold((*early, *events), originals)
+        where = lease.tenant_id, lease.conversation_id
+        await self._ears.redaction.scrub(*where, burst.erased)
         return burst
+
+    async def _list_early(self, scene: Scene) -> list[QueuedEvent]:
+        """Changes of what was said now that were heard, to no avail, before it."""
+        if not scene.capabilities.edits_in:
+            return []
+        lease = scene.turn.lease
+        return await self._ears.references.list_early_changes(
+            lease.tenant_id, lease.conversation_id, scene.turn.events
+        )
 
     async def _hear_platform(self, scene: Scene, burst: Burst, heard: Heard) -> None:
         """Hear what the platform tells about the learner: consent, arrival, unreadable things."""
@@ -184,7 +199,9 @@ class Hearing:
 
     async def _open(self, scene: Scene, attachment: Attachment, heard: Heard) -> None:
         text = None
-        if len(heard.attached) < _MOST_FILES:
+        # Those that fail count as well: each may take as long as a fetch may last.
+        if heard.fetched < _MOST_FILES and is_text(attachment):
+            heard.fetched += 1
             text = await self._ears.files.fetch_text(scene.turn, attachment)
         if text is not None:
             heard.attached.append(Attached(attachment.name or "file", text))
@@ -229,7 +246,8 @@ def _numbered(
     number: int, event: QueuedEvent, recent: Sequence[Message], scene: Scene
 ) -> str | None:
     """What a bare digit stands for: a choice of our last message, or one of its sources."""
-    last = next((m for m in reversed(recent) if m.author == "bot" and m.seq < event.seq), None)
+    shown = (m for m in reversed(recent) if m.author == "bot" and m.state not in NOT_READ)
+    last = next((message for message in shown if message.seq < event.seq), None)
     if last is None:
         return None
     if last.choices:

@@ -24,6 +24,7 @@ class HelpSentences(NamedTuple):
     more_hint: str
     source_hint: str
     nothing_more: str
+    in_private: str
 
 
 _HELP: Final = MappingProxyType(
@@ -43,6 +44,7 @@ _HELP: Final = MappingProxyType(
             "Reply {more} for the rest.",
             "Reply with a number for its source.",
             "That was all, there is nothing more.",
+            "Others can read along here. Please write {commands} to me in a direct message.",
         ),
         "de": HelpSentences(
             "Hallo, hier ist {coach}. Schreib mir, wann immer du magst. "
@@ -60,6 +62,7 @@ _HELP: Final = MappingProxyType(
             "Antworte {more} für den Rest.",
             "Antworte mit einer Zahl für ihre Quelle.",
             "Das war alles, mehr gibt es nicht.",
+            "Hier können andere mitlesen. Bitte schreib mir {commands} in einer Direktnachricht.",
         ),
         "fr": HelpSentences(
             "Bonjour, ici {coach}. Écrivez-moi quand vous voulez. "
@@ -77,6 +80,7 @@ _HELP: Final = MappingProxyType(
             "Répondez {more} pour la suite.",
             "Répondez par un numéro pour sa source.",
             "C'était tout, il n'y a rien de plus.",
+            "D'autres peuvent lire ici. Merci de m'écrire {commands} en message privé.",
         ),
         "es": HelpSentences(
             "Hola, aquí {coach}. Escríbeme cuando quieras. "
@@ -93,6 +97,8 @@ _HELP: Final = MappingProxyType(
             "Responde {more} para leer el resto.",
             "Responde con un número para ver su fuente.",
             "Eso era todo, no hay más.",
+            "Aquí pueden leer otras personas. "
+            "Por favor, escríbeme {commands} en un mensaje directo.",
         ),
         "pt": HelpSentences(
             "Olá, aqui é {coach}. Escreva-me quando quiser. "
@@ -109,6 +115,7 @@ _HELP: Final = MappingProxyType(
             "Responda {more} para ler o resto.",
             "Responda com um número para ver a sua fonte.",
             "Era tudo, não há mais.",
+            "Aqui há quem possa ler também. Por favor, escreva-me {commands} numa mensagem direta.",
         ),
         "it": HelpSentences(
             "Ciao, qui {coach}. Scrivimi quando vuoi. {help} mostra che cos'altro puoi fare qui.",
@@ -125,6 +132,8 @@ _HELP: Final = MappingProxyType(
             "Rispondi {more} per il resto.",
             "Rispondi con un numero per la sua fonte.",
             "Era tutto, non c'è altro.",
+            "Qui possono leggere anche altri. "
+            "Per favore, scrivimi {commands} in un messaggio diretto.",
         ),
     }
 )

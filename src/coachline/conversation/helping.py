@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from coachline.conversation.commands import CommandName
 from coachline.conversation.help_sentences import help_in
 from coachline.conversation.scene import Scene, notice
 from coachline.messaging import DraftReply
+
+_PERSONAL: Final = (CommandName.LINK, CommandName.MYDATA, CommandName.FORGET)
 
 
 class Helping:
@@ -23,14 +27,24 @@ class Helping:
         """List what can be written on this channel."""
         words = help_in(scene.language)
         known = (
-            (scene.written(CommandName.LINK), words.link),
-            (scene.written(CommandName.PAUSE, "3d"), words.pause),
-            (scene.written(CommandName.STOP), words.stop),
-            (scene.written(CommandName.MYDATA), words.mydata),
-            (scene.written(CommandName.FORGET), words.forget),
+            (CommandName.LINK, "", words.link),
+            (CommandName.PAUSE, "3d", words.pause),
+            (CommandName.STOP, "", words.stop),
+            (CommandName.MYDATA, "", words.mydata),
+            (CommandName.FORGET, "", words.forget),
         )
-        lines = [f"- {command}: {meaning}" for command, meaning in known]
-        return notice(words.intro + "\n\n" + "\n".join(lines))
+        lines = [
+            f"- {scene.written(name, argument)}: {meaning}"
+            for name, argument, meaning in known
+            if scene.is_private or name not in _PERSONAL
+        ]
+        apart = () if scene.is_private else (self.ask_apart(scene, *_PERSONAL).text,)
+        return notice("\n\n".join((words.intro, "\n".join(lines), *apart)))
+
+    def ask_apart(self, scene: Scene, *names: CommandName) -> DraftReply:
+        """Ask to write commands where nobody else reads their answers."""
+        commands = ", ".join(scene.written(name) for name in names)
+        return notice(help_in(scene.language).in_private.format(commands=commands))
 
     def wonder(self, scene: Scene) -> DraftReply:
         """Say that there is no such command."""

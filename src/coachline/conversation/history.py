@@ -134,7 +134,9 @@ def spoken(messages: Iterable[Message], apology: str | None) -> list[Message]:
 
 
 _NOT_HEARD: Final = frozenset({"new", "parked", "commanded"})
-_NOT_READ: Final = frozenset({"dead", "held", "suppressed"})
+NOT_READ: Final = frozenset({"dead", "held", "suppressed"})
+"""States of replies that the learner has not seen."""
+
 _SAID_WHEN_ANSWERED: Final = frozenset({EventKind.EDIT, EventKind.BUTTON, EventKind.COMMAND})
 
 
@@ -148,7 +150,7 @@ def _is_heard(message: Message) -> bool:
 
 def _is_answer(message: Message, apology: str | None) -> bool:
     return not (
-        message.is_notice or message.state in _NOT_READ or is_own_sentence(message.text, apology)
+        message.is_notice or message.state in NOT_READ or is_own_sentence(message.text, apology)
     )
 
 

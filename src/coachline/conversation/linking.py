@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
+import structlog
+
 from channel_kit import Choice
 from coachline.conversation.commands import CommandName
 from coachline.conversation.linking_sentences import LinkingSentences, linking_in
 from coachline.conversation.scene import Scene, notice
-from coachline.foundation.database import Database
+from coachline.foundation.database import Database, DatabaseUnavailable
+from coachline.foundation.errors import CoachlineError
 from coachline.foundation.ids import ConversationId
 from coachline.learners import Learners, LinkCodes, Linked, Sharing
 from coachline.messaging import Belonging, DraftReply, Posting
 from coachline.tenancy import Limits
 
 _SHARINGS: Final[tuple[Sharing, ...]] = ("all", "memory", "separate")
+
+log = structlog.get_logger()
 
 
 class Linking:
@@ -76,6 +81,15 @@ class Linking:
             case "linked":
                 return self._ask(words.linked, words)
 
+    async def spoil(self, scene: Scene, code: str) -> DraftReply:
+        """Make a code worthless that was written where others read it.
+
+        What is said is the same for every code, right or wrong.
+        """
+        async with self._database.tenant(scene.turn.lease.tenant_id) as session:
+            await self._codes.spoil(session, code)
+        return notice(linking_in(scene.language).seen)
+
     async def unlink(self, scene: Scene) -> DraftReply:
         """Answer ``/unlink``: a guest goes home; a host sends its guests home."""
         words = linking_in(scene.language)
@@ -121,4 +135,10 @@ class Linking:
         tenant_id = scene.turn.lease.tenant_id
         host = await self._learners.get(tenant_id, linked.learner_id)
         text = linking_in(host.language).told.format(channel=scene.place, unlink="/unlink (UNLINK)")
-        await self._posting.post(tenant_id, told, text, lane="conversation", is_notice=True)
+        try:
+            await self._posting.post(tenant_id, told, text, lane="conversation", is_notice=True)
+        except DatabaseUnavailable:
+            raise
+        except CoachlineError as error:
+            # Their connection cannot be opened any more; the link is made all the same.
+            log.warning("link.not_told", conversation_id=str(told), error=error.code)

@@ -26,6 +26,7 @@ class LinkingSentences(NamedTuple):
     shared_all: str
     shared_memory: str
     shared_nothing: str
+    seen: str
 
 
 _LINKING: Final = MappingProxyType(
@@ -48,6 +49,7 @@ _LINKING: Final = MappingProxyType(
             "I go on here with everything that was said there.",
             "I remember here what matters from there, not the words.",
             "The two stay apart: neither knows what was said on the other.",
+            "The code that stood here is worth nothing now, because others could read it.",
         ),
         "de": LinkingSentences(
             "Dein Code ist {code}. Er gilt einmal und zehn Minuten lang: "
@@ -67,6 +69,7 @@ _LINKING: Final = MappingProxyType(
             "Ich mache hier mit allem weiter, was dort gesagt wurde.",
             "Ich erinnere mich hier an das Wichtige von dort, nicht an die Worte.",
             "Die beiden bleiben getrennt: Keiner weiß, was auf dem anderen gesagt wurde.",
+            "Der Code, der hier stand, gilt nicht mehr, denn andere konnten ihn lesen.",
         ),
         "fr": LinkingSentences(
             "Votre code est {code}. Il vaut une fois et dix minutes : "
@@ -86,6 +89,7 @@ _LINKING: Final = MappingProxyType(
             "Je continue ici avec tout ce qui a été dit là-bas.",
             "Je me souviens ici de l'essentiel de là-bas, pas des mots.",
             "Les deux restent séparés : aucun ne sait ce qui a été dit sur l'autre.",
+            "Le code écrit ici ne vaut plus rien, car d'autres ont pu le lire.",
         ),
         "es": LinkingSentences(
             "Tu código es {code}. Vale una vez y diez minutos: "
@@ -105,6 +109,7 @@ _LINKING: Final = MappingProxyType(
             "Sigo aquí con todo lo que se dijo allí.",
             "Aquí recuerdo lo importante de allí, no las palabras.",
             "Los dos siguen separados: ninguno sabe qué se dijo en el otro.",
+            "El código escrito aquí ya no vale, porque otras personas pudieron leerlo.",
         ),
         "pt": LinkingSentences(
             "O seu código é {code}. Vale uma vez e dez minutos: no outro canal, escreva lá {link}.",
@@ -123,6 +128,7 @@ _LINKING: Final = MappingProxyType(
             "Continuo aqui com tudo o que foi dito lá.",
             "Aqui lembro-me do que importa de lá, não das palavras.",
             "Os dois ficam separados: nenhum sabe o que foi dito no outro.",
+            "O código escrito aqui já não vale, porque outras pessoas o puderam ler.",
         ),
         "it": LinkingSentences(
             "Il tuo codice è {code}. Vale una volta e dieci minuti: "
@@ -142,6 +148,7 @@ _LINKING: Final = MappingProxyType(
             "Continuo qui con tutto quello che è stato detto lì.",
             "Qui ricordo ciò che conta di lì, non le parole.",
             "I due restano separati: nessuno sa che cosa è stato detto sull'altro.",
+            "Il codice scritto qui non vale più, perché altri hanno potuto leggerlo.",
         ),
     }
 )

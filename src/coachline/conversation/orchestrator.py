@@ -201,6 +201,7 @@ class Orchestrator:
             identity_id=here.identity_id,
             capabilities=live.channel.capabilities,
             place=place_of(live.channel.name, turn.thread),
+            is_private=here.is_private,
         )
 
     async def _check_limits(self, turn: Turn, scene: Scene) -> _Ending | None:

@@ -34,9 +34,13 @@ class Reach:
     async def list_shared(self, scene: Scene) -> list[Shared]:
         """Return the conversations that this one may know of, the latest used ones only.
 
+        Where others read along, nothing is known of what was said elsewhere.
+
         Raises:
             DatabaseUnavailable: PostgreSQL cannot be reached.
         """
+        if not scene.is_private:
+            return []
         tenant_id = scene.turn.lease.tenant_id
         async with self._database.tenant(tenant_id) as session:
             members = await self._codes.list_members(session, scene.learner.id)
@@ -45,11 +49,14 @@ class Reach:
         if mine is None or mine == "separate" or len(members) < 2:
             return []
         found = await self._transcripts.list_conversations(
-            tenant_id, learner_id=scene.learner.id, limit=_LISTED
+            tenant_id,
+            learner_id=scene.learner.id,
+            except_identity_id=scene.identity_id,
+            limit=_LISTED,
         )
         shared = [
             Shared(other.id, narrowest(mine, sharing[other.identity_id]))
             for other in sorted(found, key=lambda other: other.updated_at, reverse=True)
-            if other.identity_id != scene.identity_id and other.identity_id in sharing
+            if other.identity_id in sharing
         ]
         return [one for one in shared if one.sharing != "separate"][:_MOST]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from coachline.conversation.tables import NoticeRow, SummaryRow
@@ -54,6 +54,20 @@ class ConversationMemory:
                     "model": new.excluded.model,
                 },
                 where=SummaryRow.upto_seq < new.excluded.upto_seq,
+            )
+        )
+
+    async def lock_summary(self, session: TenantSession, conversation_id: ConversationId) -> None:
+        """Let nobody else write or remove the summary until the transaction ends."""
+        key = f"summary {session.tenant_id} {conversation_id}"
+        await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+
+    async def remove_summary(self, session: TenantSession, conversation_id: ConversationId) -> None:
+        """Remove the summary, if there is one."""
+        await session.execute(
+            delete(SummaryRow).where(
+                SummaryRow.tenant_id == session.tenant_id,
+                SummaryRow.conversation_id == conversation_id,
             )
         )
 

@@ -19,6 +19,7 @@ class Scene:
     """A turn with everything known about the two who talk and about their channel.
 
     ``place`` is what the channel is called in a sentence: its name, and the end of a number.
+    ``is_private`` is false where others read along: nothing personal is said there.
     """
 
     turn: Turn
@@ -27,6 +28,7 @@ class Scene:
     identity_id: IdentityId
     capabilities: Capabilities
     place: str
+    is_private: bool
 
     @property
     def language(self) -> str:

@@ -20,10 +20,12 @@ class Sources:
         self._references = references
         self._retrieval = retrieval
 
-    async def show(self, scene: Scene, number: int | None) -> DraftReply:
-        """Answer ``/source N`` about the newest answer that stands on sources."""
+    async def show(self, scene: Scene, number: int | None, answer: str | None) -> DraftReply:
+        """Answer ``/source N`` about the message ``answer``, or else about the newest answer."""
         lease = scene.turn.lease
-        sources = await self._references.list_sources(lease.tenant_id, lease.conversation_id)
+        sources = await self._references.list_sources(
+            lease.tenant_id, lease.conversation_id, answer=answer
+        )
         found = next((one for one in sources if one.citation.number == number), None)
         if found is None:
             return notice(rights_in(scene.language).no_source)

@@ -93,6 +93,8 @@ class Summaries:
                 summary = await self._fold(profile, conversation_id, summary, piece)
         except (ModelsUnavailable, ModelBusy) as error:
             log.info("summary.put_off", conversation_id=str(conversation_id), reason=error.code)
+        except _TakenBack:
+            log.info("summary.put_off", conversation_id=str(conversation_id), reason="deleted")
 
     def _pieces(self, messages: Sequence[Message]) -> Iterator[list[Message]]:
         room = self._rules.prompt_tokens - 3 * _LONGEST_TOKENS
@@ -128,6 +130,11 @@ class Summaries:
         )
         text = cut_to_tokens(clean(answer.text).strip(), _LONGEST_TOKENS)
         async with self._database.tenant(profile.tenant_id) as session:
+            await self._memory.lock_summary(session, conversation_id)
+            if not await self._is_still_said(profile.tenant_id, conversation_id, piece):
+                raise _TakenBack
+            if summary and await self._memory.find_summary(session, conversation_id) is None:
+                raise _TakenBack
             await self._memory.save_summary(
                 session,
                 conversation_id,
@@ -136,6 +143,19 @@ class Summaries:
                 model=answer.model,
             )
         return text
+
+    async def _is_still_said(
+        self, tenant_id: TenantId, conversation_id: ConversationId, piece: Sequence[Message]
+    ) -> bool:
+        tail = await self._transcripts.tail(
+            tenant_id, conversation_id, before_seq=piece[-1].seq + 1, limit=_READ
+        )
+        texts = {message.id: message.text for message in tail}
+        return all(texts.get(message.id, message.text) == message.text for message in piece)
+
+
+class _TakenBack(Exception):
+    """Something that the summary was made from was deleted meanwhile."""
 
 
 def _settled(tail: Sequence[Message], upto_seq: int) -> Iterator[Message]:

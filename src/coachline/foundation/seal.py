@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 import os
 import re
 from collections.abc import Mapping
@@ -26,6 +28,7 @@ _HEADER_BYTES = 2
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _KEY_BYTES = 32
+_MARKING = b"coachline marks"
 _KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -56,6 +59,11 @@ class Seal:
             raise SettingsInvalid("There is no master key under the active id.")
         self._ciphers = {key_id: AESGCM(key) for key_id, key in master_keys.items()}
         self._active = active
+        # The active one first. Never the master key itself: one key, one use.
+        self._marking = [
+            hmac.digest(master_keys[key_id], _MARKING, hashlib.sha256)
+            for key_id in sorted(master_keys, key=lambda key_id: key_id != active)
+        ]
 
     def __repr__(self) -> str:
         return f"Seal(keys={sorted(self._ciphers)}, active={self._active!r})"
@@ -89,6 +97,18 @@ class Seal:
             return cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], bound)
         except InvalidTag:
             raise SealBroken("A stored secret was changed or moved and cannot be used.") from None
+
+    def marks(self, text: str, *, tenant_id: TenantId, purpose: str) -> list[str]:
+        """What may stand for ``text`` where it is erased itself, so that it is known again.
+
+        One mark for each master key, the active one's first: that one is kept, and all are looked
+        for. Who has the database without the keys cannot even try whose mark it is (HMAC-SHA256).
+        """
+        said = b"".join(
+            len(part).to_bytes(4, "big") + part
+            for part in (tenant_id.bytes, purpose.encode(), text.encode("utf-8", "replace"))
+        )
+        return [hmac.digest(key, said, hashlib.sha256).hex() for key in self._marking]
 
     def is_current(self, sealed: bytes) -> bool:
         """Whether the active key sealed it; a value that is not readable is not current."""

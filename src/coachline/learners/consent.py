@@ -95,6 +95,13 @@ class Consent:
             return Standing(False, "paused", sleep.until)
         return Standing(True)
 
+    async def is_withdrawn(
+        self, session: TenantSession, learner_id: LearnerId, connection_id: ConnectionId
+    ) -> bool:
+        """Return whether this learner said there, and did not take back, that they want no more."""
+        will = await self._repository.find_newest(session, learner_id, connection_id, _WILL)
+        return will is not None and will.change == "withdrawn"
+
     async def allows(
         self, session: TenantSession, learner_id: LearnerId, connection_id: ConnectionId
     ) -> bool:
@@ -108,14 +115,18 @@ class Consent:
         *,
         from_learner: LearnerId,
         to_learner: LearnerId,
+        only_limits: bool = False,
     ) -> None:
-        """Have what holds for one learner on a connection hold for another one there."""
+        """Have what holds for one learner on a connection hold for another one there.
+
+        With ``only_limits`` nothing that the other does not want is allowed by it.
+        """
         newest = self._repository.find_newest
         will = await newest(session, from_learner, connection_id, _WILL)
         sleep = await newest(session, from_learner, connection_id, _SLEEP)
         # A grant that ended a pause stands in the first line already, unless it was withdrawn.
         for line in (will, sleep if sleep is not None and sleep.change != "granted" else None):
-            if line is not None:
+            if line is not None and not (only_limits and line.change in ("granted", "resumed")):
                 await self.record(
                     session,
                     to_learner,

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from coachline.foundation.database import TenantSession
 from coachline.foundation.errors import Conflict
-from coachline.foundation.ids import ConnectionId
+from coachline.foundation.ids import ConnectionId, IdentityId, LearnerId
+from coachline.foundation.seal import Seal
+from coachline.learners.consent import Consent
 from coachline.learners.profile import Identity, clean_name
 from coachline.learners.repository import LearnerRepository
 
 
 class Identities:
-    """Finds who writes, and greets who is new."""
+    """Finds who writes, and greets who is new.
 
-    def __init__(self) -> None:
+    Who was forgotten is new as well, and yet nothing unasked is sent to who wanted none.
+    """
+
+    def __init__(self, consent: Consent, seal: Seal) -> None:
+        self._consent = consent
+        self._seal = seal
         self._repository = LearnerRepository()
 
     async def find(
@@ -20,6 +27,17 @@ class Identities:
     ) -> Identity | None:
         """Return the sender's identity, if it has written before."""
         return await self._repository.find_identity(session, connection_id, sender_id)
+
+    async def hold(self, session: TenantSession, identity_id: IdentityId) -> Identity:
+        """Return an identity as it is now; until the transaction ends it keeps its learner.
+
+        Raises:
+            Conflict: the identity was removed meanwhile; trying again helps.
+        """
+        held = await self._repository.hold_identity(session, identity_id)
+        if held is None:
+            raise Conflict("The sender was removed at this moment; send the message again.")
+        return held
 
     async def resolve(
         self,
@@ -49,8 +67,31 @@ class Identities:
                 time_zone=time_zone,
                 language=language,
             )
+            if found is not None:
+                await self._remember(session, connection_id, sender_id, found.learner_id)
         if found is None:
             found = await self._repository.find_identity(session, connection_id, sender_id)
         if found is None:
             raise Conflict("The sender was removed at this moment; send the message again.")
         return found
+
+    async def _remember(
+        self,
+        session: TenantSession,
+        connection_id: ConnectionId,
+        sender: str,
+        learner_id: LearnerId,
+    ) -> None:
+        marks = mark_sender(self._seal, session, connection_id, sender)
+        forgotten = await self._repository.find_marked(session, connection_id, marks)
+        if forgotten is not None:
+            await self._consent.copy(
+                session, connection_id, from_learner=forgotten, to_learner=learner_id
+            )
+
+
+def mark_sender(
+    seal: Seal, session: TenantSession, connection_id: ConnectionId, sender: str
+) -> list[str]:
+    """Return what is left of a forgotten sender on a connection, the mark to keep first."""
+    return seal.marks(f"{connection_id} {sender}", tenant_id=session.tenant_id, purpose="sender")

@@ -105,6 +105,12 @@ class LinkCodes:
         await self._move(session, guest, learner_id)
         return Linked("linked", learner_id, issuer_id)
 
+    async def spoil(self, session: TenantSession, code: str) -> None:
+        """Make a code worthless that somebody else may have read; nothing when there is none."""
+        row = await self._repository.lock_code(session, _hash(session, code))
+        if row is not None:
+            await self._repository.remove_codes(session, [IdentityId(row.identity_id)])
+
     async def unlink(self, session: TenantSession, identity_id: IdentityId) -> list[Member]:
         """Separate an identity from its learner's others; return those that went home.
 
@@ -169,6 +175,7 @@ class LinkCodes:
             ConnectionId(guest.connection_id),
             from_learner=LearnerId(guest.learner_id),
             to_learner=learner_id,
+            only_limits=True,
         )
         guest.home_learner_id = guest.home_learner_id or guest.learner_id
         guest.learner_id, guest.sharing = learner_id, "separate"

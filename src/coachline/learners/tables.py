@@ -25,7 +25,8 @@ class IdentityRow(TenantOwned, Base):
     """A sender on a connection.
 
     ``sharing`` is what it shares with the learner's other identities; ``home_learner_id`` whom it
-    belonged to before it was linked.
+    belonged to before it was linked. ``mark`` is what is left of a sender who was forgotten and
+    wanted no more messages.
     """
 
     __tablename__ = "identity"
@@ -42,6 +43,7 @@ class IdentityRow(TenantOwned, Base):
     learner_id: Mapped[UUID]
     sharing: Mapped[str] = mapped_column(server_default="all")
     home_learner_id: Mapped[UUID | None]
+    mark: Mapped[str | None]
 
 
 class LinkCodeRow(TenantOwned, Base):

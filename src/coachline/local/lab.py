@@ -45,7 +45,7 @@ class Lab:
         try:
             await self._open()
         except BaseException:
-            await self._stack.aclose()
+            await self._close()
             raise
         return self
 
@@ -55,16 +55,19 @@ class Lab:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
         # What nobody answers to any more is closed, or its replies would be tried for ever.
-        for connection in self._connected:
-            await self._connections.set_state(
-                self._tenant_id,
-                connection.id,
-                "disabled",
-                actor=_ACTOR,
-                problem="the lab is closed",
-            )
-        await self._stack.aclose()
+        async with self._stack:
+            for connection in self._connected:
+                await self._connections.set_state(
+                    self._tenant_id,
+                    connection.id,
+                    "disabled",
+                    actor=_ACTOR,
+                    problem="the lab is closed",
+                )
 
     async def _open(self) -> None:
         from coachline_lab.page import LabPage
@@ -89,7 +92,7 @@ class Lab:
 
         bot = telegram.add_bot(name="Coach", username="lab_coach_bot")
         await self._connect("telegram", {"token": bot.token, "api_url": telegram.url})
-        return TelegramSeat(telegram, bot, telegram.add_user("Lea"))
+        return TelegramSeat(telegram, bot)
 
     async def _open_slack(self, slack: FakeSlack) -> SlackSeat:
         from coachline_lab.page import SlackSeat
@@ -106,11 +109,11 @@ class Lab:
         )
         url = self._connections.inbound_url(connection.id)
         await slack.set_request_url(app.app, url)
-        return SlackSeat(slack, app, slack.add_user(team, "Lea"))
+        return SlackSeat(slack, app)
 
     async def _open_twilio(self, twilio: FakeTwilio) -> TwilioSeat:
         from coachline_lab.page import TwilioSeat
-        from coachline_lab.twilio import NUMBER, PERSON
+        from coachline_lab.twilio import NUMBER
 
         account = twilio.account
         await self._connect(
@@ -122,7 +125,7 @@ class Lab:
                 "api_url": twilio.url,
             },
         )
-        return TwilioSeat(twilio, NUMBER, PERSON)
+        return TwilioSeat(twilio, NUMBER)
 
     async def _connect(self, channel: str, config: Mapping[str, Any]) -> Connection:
         """Connect anew under the name of the last time, so that the conversations stay together."""

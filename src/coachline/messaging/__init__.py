@@ -18,7 +18,7 @@ from coachline.messaging.errors import (
     TrialsUsedUp,
     TrialUnclear,
 )
-from coachline.messaging.files import Files
+from coachline.messaging.files import Files, is_text
 from coachline.messaging.hearing import ListeningRules
 from coachline.messaging.installs import Installs
 from coachline.messaging.intake import Accepted, Intake
@@ -108,4 +108,5 @@ __all__ = [
     "TurnOvertaken",
     "TurnTrace",
     "UnknownChannel",
+    "is_text",
 ]

@@ -108,7 +108,7 @@ class Accounts:
         sealed = self._configs.close(change.tenant_id, change.connection_id, config)
         values: dict[str, Any] = {"sealed_config": sealed, "state": "active", "problem": None}
         if told is not None:
-            values |= {"title": _one_line(told.title), "write_to": told.write_to}
+            values |= {"title": one_line(told.title, _LONGEST_TITLE), "write_to": told.write_to}
         return await self.note(change, values, steps=() if told is None else told.steps)
 
     async def complete(
@@ -132,7 +132,9 @@ class Accounts:
         Raises:
             ConnectionNotFound: there is none.
         """
-        closed = await self.note(change, {"state": "disabled", "problem": problem})
+        # An installation that is under way must not open it again.
+        ended = {"install_hash": None, "install_until": None}
+        closed = await self.note(change, {"state": "disabled", "problem": problem, **ended})
         if problem is None:
             await self._hang_up(change)
         async with self._database.system() as system:
@@ -226,6 +228,6 @@ def describe(row: ConnectionRow, steps: tuple[str, ...] = ()) -> Connection:
     )
 
 
-def _one_line(text: str) -> str:
-    """What a platform calls an account, fit for a terminal."""
-    return "".join(character for character in text if character.isprintable())[:_LONGEST_TITLE]
+def one_line(text: str, most: int) -> str:
+    """What a platform says, fit for a row and for somebody's terminal: ``most`` characters."""
+    return "".join(character for character in text if character.isprintable())[:most]

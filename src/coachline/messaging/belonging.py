@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from coachline.foundation.database import TenantSession
-from coachline.foundation.ids import ConversationId, IdentityId, LearnerId
+from coachline.foundation.ids import ConnectionId, ConversationId, IdentityId, LearnerId
+from coachline.foundation.seal import Seal
+from coachline.learners import ERASED
 from coachline.messaging.repository import ErasureRepository
 
 
@@ -23,7 +25,8 @@ class Amount:
 class Belonging:
     """Moves, counts and erases a learner's conversations, in the caller's own transaction."""
 
-    def __init__(self) -> None:
+    def __init__(self, seal: Seal) -> None:
+        self._seal = seal
         self._repository = ErasureRepository()
 
     async def move(
@@ -35,7 +38,7 @@ class Belonging:
     async def find_newest(
         self, session: TenantSession, identity_id: IdentityId
     ) -> ConversationId | None:
-        """Return the conversation that an identity used last."""
+        """Return the conversation that an identity used last and in which nobody else reads."""
         return await self._repository.find_newest(session, identity_id)
 
     async def count(self, session: TenantSession, learner_id: LearnerId) -> Amount:
@@ -47,8 +50,9 @@ class Belonging:
     ) -> list[ConversationId] | None:
         """Overwrite what was said in a learner's conversations; the rows and ids stay.
 
-        Redeliveries are known by those ids, so nothing that was erased comes back. Threads become
-        ``mark`` and the conversation's own id.
+        Threads become ``mark`` and the conversation's own id. The platform's ids of messages may
+        hold a person's own, so they become keyed marks: redeliveries are known by those, and
+        nothing that was erased comes back.
 
         Args:
             session: the transaction; the conversations stay locked until it ends.
@@ -68,6 +72,11 @@ class Belonging:
             return None
         await self._repository.close(session, ids)
         await self._repository.scrub(session, ids, mark=mark)
+        for event in await self._repository.list_unmarked(session, ids, mark=ERASED):
+            event.external_id = mark_event(
+                self._seal, session, ConnectionId(event.connection_id), event.external_id
+            )[0]
+        await session.flush()
         return ids
 
     async def list_unerased(
@@ -75,3 +84,12 @@ class Belonging:
     ) -> list[LearnerId]:
         """Return those of ``learners`` whose conversations were not erased yet."""
         return await self._repository.list_unscrubbed(session, learners, mark=mark)
+
+
+def mark_event(
+    seal: Seal, session: TenantSession, connection_id: ConnectionId, external_id: str
+) -> list[str]:
+    """Return what an erased event is still known by, the mark to keep first."""
+    said = f"{connection_id} {external_id}"
+    marks = seal.marks(said, tenant_id=session.tenant_id, purpose="event")
+    return [f"{ERASED}{mark}" for mark in marks]

@@ -16,7 +16,15 @@ from coachline.foundation.ids import ConnectionId, TenantId, new_id
 from coachline.foundation.outgoing import Outgoing
 from coachline.foundation.seal import Seal
 from coachline.foundation.tasks import finish
-from coachline.messaging.accounts import CONNECTING, WAITING, Accounts, Change, Connection, describe
+from coachline.messaging.accounts import (
+    CONNECTING,
+    WAITING,
+    Accounts,
+    Change,
+    Connection,
+    describe,
+    one_line,
+)
 from coachline.messaging.configs import SealedConfigs
 from coachline.messaging.errors import (
     ConnectionNameTaken,
@@ -29,6 +37,7 @@ from coachline.messaging.repository import ConnectionRepository, ConnectionRoute
 from coachline.tenancy import AuditLog
 
 _MOST = 10_000
+_LONGEST_PROBLEM = 500
 
 log = structlog.get_logger()
 
@@ -119,6 +128,9 @@ class Connections:
 
     async def _remove(self, tenant_id: TenantId, connection_id: ConnectionId) -> None:
         try:
+            # First of all the claim: nobody could ever take the account from a route alone.
+            async with self._database.system() as system:
+                await self._routes.give_up(system, connection_id)
             async with self._database.tenant(tenant_id) as session:
                 await self._repository.remove(session, connection_id)
             async with self._database.system() as system:
@@ -201,16 +213,38 @@ class Connections:
         change = Change(tenant_id, connection_id, actor, "connection.disable", details)
         return await self._accounts.close(change, problem)
 
+    async def refuse(self, live: LiveConnection, problem: str) -> None:
+        """Disable a connection whose credentials the platform refused.
+
+        Not one that was configured anew meanwhile: it was the old ones that were refused.
+
+        Raises:
+            ConnectionNotFound: there is none.
+        """
+        self._live.forget(live.id)
+        now = await self._live.live(live.tenant_id, live.id)
+        if now.channel is live.channel:
+            problem = one_line(problem, _LONGEST_PROBLEM) or "the platform refuses the credentials"
+            await self.set_state(
+                live.tenant_id, live.id, "disabled", actor="gateway", problem=problem
+            )
+
     async def note_health(
         self,
         tenant_id: TenantId,
         connection_id: ConnectionId,
         health: str,
         heard_at: datetime | None,
+        problem: str | None = None,
     ) -> None:
-        """Keep how well a connection that fetches its events hears."""
+        """Keep how well a connection that fetches its events hears, and why no better.
+
+        A closed connection keeps the problem that closed it.
+        """
         async with self._database.tenant(tenant_id) as session:
-            await self._repository.change(session, connection_id, health=health, heard_at=heard_at)
+            await self._repository.note_health(
+                session, connection_id, health=health, heard_at=heard_at, problem=problem
+            )
 
     async def get(self, tenant_id: TenantId, connection_id: ConnectionId) -> Connection:
         """One connection of the tenant.

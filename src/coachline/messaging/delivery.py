@@ -92,7 +92,7 @@ class Delivery:
             self._metrics.replies.labels(live.channel.name, outcome.state).inc()
             is_settled = await finish(self._record(lease, attempt, outcome))
             if outcome.is_refused:
-                await self._disable(live, outcome)
+                await self._connections.refuse(live, outcome.problem or "")
             if is_settled:
                 return True
             if outcome.state in _UNSETTLED and outcome.wait_seconds > 0:
@@ -131,12 +131,6 @@ class Delivery:
             "withdrawn",
             source="platform",
             reason=outcome.problem,
-        )
-
-    async def _disable(self, live: LiveConnection, outcome: SendOutcome) -> None:
-        problem = (outcome.problem or "the platform refuses the credentials")[:500]
-        await self._connections.set_state(
-            live.tenant_id, live.id, "disabled", actor="gateway", problem=problem
         )
 
     async def _begin(self, lease: Lease, live: LiveConnection) -> Attempt | bool:

@@ -17,9 +17,9 @@ from coachline.messaging.ledger import TurnLedger
 from coachline.messaging.leftovers import discard
 from coachline.messaging.turns import Turn
 
-_LAST_DRAFT_SECONDS = 1.0
-# The call that makes the message is let end: cut off, nobody would know which message it made.
-_FIRST_DRAFT_SECONDS = 5.0
+# Calls are let end. Cut off, the first one makes a message that nobody knows of, and a later one
+# may be carried out after the answer is written into the same message, and take its place.
+_LAST_DRAFT_SECONDS = 5.0
 _TYPING_SHARE = 0.8
 _PAUSE_SECONDS = 1.0
 
@@ -74,7 +74,12 @@ class _Draft:
     async def _send(self, streaming: Streaming, text: str) -> None:
         turn = self._turn
         draft = Draft(
-            id=str(turn.id), thread=turn.thread, text=text, shown=self._shown, handle=self.handle
+            id=str(turn.id),
+            thread=turn.thread,
+            text=text,
+            shown=self._shown,
+            handle=self.handle,
+            in_reply_to=tuple(event.external_id for event in turn.events),
         )
         try:
             handle = await streaming.stream(draft)
@@ -103,8 +108,7 @@ class _Draft:
         if self._typing is not None:
             self._typing.cancel()
         if self._sending is not None:
-            seconds = _LAST_DRAFT_SECONDS if self._shown else _FIRST_DRAFT_SECONDS
-            done, _ = await asyncio.wait({self._sending}, timeout=seconds)
+            done, _ = await asyncio.wait({self._sending}, timeout=_LAST_DRAFT_SECONDS)
             if not done:
                 self._sending.cancel()
         tasks = [task for task in (self._typing, self._sending) if task is not None]

@@ -21,6 +21,7 @@ from channel_kit import (
 from coachline.foundation.clock import Clock
 from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.metrics import Metrics
+from coachline.messaging.accounts import one_line
 from coachline.messaging.connections import Connections, LiveConnection
 from coachline.messaging.errors import ConnectionNotFound
 from coachline.messaging.intake import Intake
@@ -29,6 +30,7 @@ from coachline.messaging.tables import ConnectionHealth
 _PROBE_SECONDS = 15.0
 _CANCEL_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 900.0
+_LONGEST_PROBLEM = 500
 
 log = structlog.get_logger()
 
@@ -76,10 +78,12 @@ class Hearing:
         self._rules = rules
         self._random = random.Random()  # noqa: S311 - jitter, no secret
         self._health: ConnectionHealth = "unknown"
+        self._problem: str | None = None
         self._heard_at: datetime | None = None
-        self._silent_since = clock.monotonic()
-        self._noted: tuple[ConnectionHealth, float] | None = None
+        self._begun_at = self._silent_since = clock.monotonic()
+        self._noted: tuple[ConnectionHealth, str | None, float] | None = None
         self._failures = 0
+        self._pause_seconds = 0.0
 
     @property
     def live(self) -> LiveConnection:
@@ -112,24 +116,28 @@ class Hearing:
 
     async def _fetch(self) -> None:
         while True:
-            pause = self._backoff()
+            pause = self._pause_seconds = self._backoff()
+            self._begun_at = self._clock.monotonic()
             try:
                 await self._channel.poll(self._deliver, self._on_contact)
-                problem = "ended"
+                problem, words = "ended", "fetching ended by itself"
             except CredentialsRejected as error:
                 await self._disable(error)
                 return
             except RateLimited as error:
-                problem = "RateLimited"
+                problem, words = "RateLimited", str(error)
                 pause = min(max(pause, error.retry_after), _LONGEST_WAIT_SECONDS)
-            except (ChannelError, DatabaseUnavailable) as error:
-                problem = type(error).__name__
+            except ChannelError as error:
+                problem, words = type(error).__name__, str(error)
+            except DatabaseUnavailable as error:
+                problem, words = type(error).__name__, "the database is away"
             except Exception as error:
-                # A broken channel keeps breaking; the others go on, and it is tried again.
+                # A broken channel keeps breaking; the others go on, and it is tried again. Its
+                # words may hold anything.
                 log.exception("channel.poll_broken", channel=self._live.channel.name)
-                problem = type(error).__name__
+                problem, words = type(error).__name__, f"the channel raised {type(error).__name__}"
             self._failures += 1
-            self._set_health("lost")
+            self._set_health("lost", words or problem)
             self._metrics.listening_restarts.labels(self._live.channel.name, "failed").inc()
             log.warning(
                 "connection.contact_lost",
@@ -155,10 +163,14 @@ class Hearing:
     def _on_contact(self) -> None:
         self._silent_since = self._clock.monotonic()
         self._heard_at = self._clock.now()
-        self._failures = 0
+        # What is lost again right after it was made, as beside another program that fetches too,
+        # is not made again at once.
+        if self._silent_since - self._begun_at >= self._pause_seconds:
+            self._failures = 0
         self._set_health("hearing")
 
-    def _set_health(self, health: ConnectionHealth) -> None:
+    def _set_health(self, health: ConnectionHealth, problem: str | None = None) -> None:
+        self._problem = problem and one_line(problem, _LONGEST_PROBLEM)
         if health != self._health:
             name = self._live.channel.name
             self._metrics.listening.labels(name, self._health).dec()
@@ -174,15 +186,15 @@ class Hearing:
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
                 await self._channel.probe()
-        except (ChannelError, TimeoutError):
-            self._set_health("lost")
+        except (ChannelError, TimeoutError) as error:
+            self._set_health("lost", str(error) or "the platform does not answer")
             return False
         except Exception:
             log.exception("channel.probe_broken", channel=self._live.channel.name)
             return False
         if self._silent_since > since:
             return False  # heard while it was asked
-        self._set_health("deaf")
+        self._set_health("deaf", "nothing was heard, although the platform answers")
         log.warning("connection.deaf", connection_id=str(self._live.id))
         return True
 
@@ -190,27 +202,22 @@ class Hearing:
         """Keep the health where everybody sees it."""
         now = self._clock.monotonic()
         if self._noted is not None:
-            health, at = self._noted
+            *noted, at = self._noted
             is_fresh = now - at < self._rules.note_seconds
-            if health == self._health and (is_fresh or self._health != "hearing"):
+            if noted == [self._health, self._problem] and (is_fresh or self._health != "hearing"):
                 return
+        health, problem = self._health, self._problem
         try:
             await self._connections.note_health(
-                self._live.tenant_id, self._live.id, self._health, self._heard_at
+                self._live.tenant_id, self._live.id, health, self._heard_at, problem
             )
         except DatabaseUnavailable:
             return
-        self._noted = (self._health, now)
+        self._noted = (health, problem, now)
 
     async def _disable(self, error: CredentialsRejected) -> None:
         with suppress(ConnectionNotFound):
-            await self._connections.set_state(
-                self._live.tenant_id,
-                self._live.id,
-                "disabled",
-                actor="gateway",
-                problem=str(error)[:500] or "the platform refuses the credentials",
-            )
+            await self._connections.refuse(self._live, str(error))
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

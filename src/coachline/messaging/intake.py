@@ -9,7 +9,9 @@ from channel_kit import EventKind, InboundEvent
 from coachline.foundation.database import Database, TenantSession
 from coachline.foundation.errors import Conflict
 from coachline.foundation.ids import ConversationId, EventId, new_id
+from coachline.foundation.seal import Seal
 from coachline.learners import Identities, Identity
+from coachline.messaging.belonging import mark_event
 from coachline.messaging.connections import Connections, LiveConnection
 from coachline.messaging.queue import Queue
 from coachline.messaging.receipts import Receipts
@@ -29,7 +31,8 @@ _ONLY_RECORDED = frozenset({EventKind.RECEIPT, EventKind.REACTION})
 class Accepted:
     """What became of a delivery: ids of new events, how many were known already or dropped.
 
-    Dropped are receipts and reactions where nobody ever wrote, and the platform's own notices.
+    Dropped are receipts, reactions and what was not addressed to us where nobody ever wrote, and
+    the platform's own notices.
     """
 
     events: tuple[EventId, ...]
@@ -48,6 +51,7 @@ class Intake:
         queue: Queue,
         connections: Connections,
         receipts: Receipts,
+        seal: Seal,
     ) -> None:
         self._database = database
         self._identities = identities
@@ -55,6 +59,7 @@ class Intake:
         self._queue = queue
         self._connections = connections
         self._receipts = receipts
+        self._seal = seal
         self._conversations = ConversationRepository()
         self._arrivals = ArrivalRepository()
 
@@ -124,6 +129,7 @@ class Intake:
                 identity_id=identity.identity_id,
                 settle_seconds=0.0,
                 cap_seconds=0.0,
+                erased_as=mark_event(self._seal, session, connection.id, event.external_id),
                 state="recorded",
             )
         if event.receipt is not None:
@@ -136,8 +142,15 @@ class Intake:
         connection: LiveConnection,
         event: InboundEvent,
         profile: TenantProfile,
-    ) -> Arrival:
-        identity = await self._resolve(session, connection, event, profile)
+    ) -> Arrival | None:
+        """Keep an event that may be answered; None for what was said to others."""
+        if event.is_addressed:
+            identity = await self._resolve(session, connection, event, profile)
+        else:
+            known = await self._identities.find(session, connection.id, event.sender.id)
+            if known is None:
+                return None
+            identity = known
         event_id = EventId(new_id())
 
         async def store() -> Arrival | None:
@@ -149,16 +162,23 @@ class Intake:
                 identity_id=identity.identity_id,
                 settle_seconds=connection.channel.capabilities.settle_seconds,
                 cap_seconds=_BURST_CAP_SECONDS,
+                erased_as=mark_event(self._seal, session, connection.id, event.external_id),
             )
 
         arrival = await store()
+        if arrival is None and not event.is_addressed:
+            return None
         if arrival is None:
+            # Whose it is may have changed since it was looked up: a link moves conversations, and
+            # one that is made at that moment would be left behind.
+            held = await self._identities.hold(session, identity.identity_id)
             await self._conversations.add(
                 session,
                 connection_id=connection.id,
-                identity_id=identity.identity_id,
-                learner_id=identity.learner_id,
+                identity_id=held.identity_id,
+                learner_id=held.learner_id,
                 thread=event.thread,
+                is_private=event.is_private,
             )
             arrival = await store()
         if arrival is None:

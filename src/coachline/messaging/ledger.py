@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
-from channel_kit import Attachment, EventKind, Filling
+from channel_kit import Filling
 from coachline.foundation.database import Database, DatabaseUnavailable, TenantSession
 from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import (
@@ -32,10 +32,10 @@ from coachline.messaging.tables import ConversationRow, EventRow, EventState
 from coachline.messaging.turns import (
     DraftReply,
     Lease,
-    QueuedEvent,
     Turn,
     TurnOvertaken,
     TurnTrace,
+    describe,
 )
 
 BURST_LIMIT = 10
@@ -83,9 +83,8 @@ class TurnLedger:
                 lease=lease,
                 learner_id=LearnerId(row.learner_id),
                 connection_id=ConnectionId(row.connection_id),
-                channel="",
                 thread=row.thread,
-                events=tuple(_describe(event) for event in burst),
+                events=tuple(describe(event) for event in burst),
                 exhausted=exhausted,
                 handle=handle,
             )
@@ -286,30 +285,6 @@ def _unspoiled(waiting: Sequence[EventRow]) -> list[EventRow]:
             break
         burst.append(event)
     return burst
-
-
-def _describe(row: EventRow) -> QueuedEvent:
-    return QueuedEvent(
-        id=EventId(row.id),
-        external_id=row.external_id,
-        kind=EventKind(row.kind),
-        text=row.text,
-        occurred_at=row.occurred_at,
-        seq=row.seq,
-        attempts=row.attempts,
-        reply_to=row.reply_to,
-        consent=_consent(row.consent),
-        attachments=tuple(Attachment.model_validate(item) for item in row.attachments),
-    )
-
-
-def _consent(stored: str | None) -> Literal["stop", "start"] | None:
-    # The table allows no other word.
-    match stored:
-        case "stop" | "start":
-            return stored
-        case _:
-            return None
 
 
 def _dump(trace: TurnTrace) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +11,7 @@ from channel_kit import Citation
 from coachline.foundation.database import Database
 from coachline.foundation.ids import ConversationId, PassageId, TenantId
 from coachline.messaging.repository import ReferenceRepository
+from coachline.messaging.turns import QueuedEvent, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,19 @@ class References:
                 is_amended=await self._repository.was_amended(session, row),
             )
 
+    async def list_early_changes(
+        self, tenant_id: TenantId, conversation_id: ConversationId, events: Sequence[QueuedEvent]
+    ) -> list[QueuedEvent]:
+        """Return the edits and deletions of these messages that overtook them and have ended."""
+        async with self._database.tenant(tenant_id) as session:
+            rows = await self._repository.list_early_changes(
+                session,
+                conversation_id,
+                [event.external_id for event in events],
+                before_seq=max(event.seq for event in events),
+            )
+        return [describe(row) for row in rows]
+
     async def scrub(
         self, tenant_id: TenantId, conversation_id: ConversationId, external_id: str
     ) -> bool:
@@ -77,11 +92,22 @@ class References:
             return await self._repository.scrub(session, conversation_id, external_id)
 
     async def list_sources(
-        self, tenant_id: TenantId, conversation_id: ConversationId
+        self, tenant_id: TenantId, conversation_id: ConversationId, *, answer: str | None = None
     ) -> list[CitedSource]:
-        """Return the sources of the newest answer that stands on any, by their number."""
+        """Return the sources of an answer by their number.
+
+        Args:
+            tenant_id: whose.
+            conversation_id: where it was given.
+            answer: what the platform knows it as. If that is none which stands on sources, the
+                newest one that does is meant.
+        """
         async with self._database.tenant(tenant_id) as session:
-            reply = await self._repository.find_cited(session, conversation_id)
+            reply = None
+            if answer is not None:
+                reply = await self._repository.find_reply(session, conversation_id, answer)
+            if reply is None or not reply.citations:
+                reply = await self._repository.find_cited(session, conversation_id)
             if reply is None:
                 return []
             turn = None

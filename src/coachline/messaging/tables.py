@@ -17,9 +17,7 @@ ConversationState = Literal["idle", "waiting", "rung", "running"]
 ConnectionHealth = Literal["unknown", "hearing", "deaf", "lost"]
 EventState = Literal["new", "answered", "recorded", "refused", "parked", "commanded"]
 TurnState = Literal["running", "saved", "failed", "abandoned"]
-TurnOutcome = Literal["answered", "fallback", "refused", "recorded", "parked", "commanded"]
 ReplyState = Literal["pending", "sending", "sent", "unknown", "dead", "held", "suppressed"]
-Lane = Literal["conversation", "broadcast"]
 
 _Json = JSONB()
 
@@ -64,7 +62,8 @@ class ConversationRow(TenantOwned, Base):
     """One learner in one thread of one connection, and the lock of everything done there.
 
     ``epoch`` is the fencing token, one higher with every claim. ``bell`` names the reminder that
-    may claim it. ``failures`` counts turns in a row that did not get saved.
+    may claim it. ``failures`` counts turns in a row that did not get saved. ``is_private`` says
+    that nobody else reads along.
     """
 
     __tablename__ = "conversation"
@@ -73,6 +72,7 @@ class ConversationRow(TenantOwned, Base):
     identity_id: Mapped[UUID]
     learner_id: Mapped[UUID]
     thread: Mapped[str]
+    is_private: Mapped[bool] = mapped_column(server_default="true")
     state: Mapped[str] = mapped_column(server_default="idle")
     epoch: Mapped[int] = mapped_column(BigInteger, server_default="0")
     bell: Mapped[UUID | None]

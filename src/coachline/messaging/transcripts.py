@@ -42,13 +42,14 @@ class EventNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A learner in a thread of a connection."""
+    """A learner in a thread of a connection; where ``is_private``, nobody else reads along."""
 
     id: ConversationId
     connection_id: ConnectionId
     identity_id: IdentityId
     learner_id: LearnerId
     thread: str
+    is_private: bool
     state: str
     messages: int
     created_at: datetime
@@ -111,7 +112,7 @@ class Transcripts:
         before_seq: int,
         limit: int,
     ) -> list[Message]:
-        """The last messages before a place, oldest first."""
+        """The last messages before a place, oldest first, without reports and reactions."""
         async with self._database.tenant(tenant_id) as session:
             rows = await self._repository.list_messages(
                 session, conversation_id, after=None, before=before_seq, limit=limit
@@ -140,8 +141,9 @@ class Transcripts:
         limit: int = 50,
         connection_id: UUID | None = None,
         learner_id: UUID | None = None,
+        except_identity_id: UUID | None = None,
     ) -> list[Conversation]:
-        """Conversations, newest first, before an id."""
+        """Conversations, newest first, before an id; none of the sender ``except_identity_id``."""
         async with self._database.tenant(tenant_id) as session:
             rows = await self._repository.list_conversations(
                 session,
@@ -149,6 +151,7 @@ class Transcripts:
                 limit=limit,
                 connection_id=connection_id,
                 learner_id=learner_id,
+                except_identity_id=except_identity_id,
             )
         return [_conversation(row) for row in rows]
 
@@ -241,6 +244,7 @@ def _conversation(row: Any) -> Conversation:
         identity_id=IdentityId(row.identity_id),
         learner_id=LearnerId(row.learner_id),
         thread=row.thread,
+        is_private=row.is_private,
         state=row.state,
         messages=row.last_seq,
         created_at=row.created_at,

@@ -16,6 +16,7 @@ from coachline.foundation.ids import (
     TenantId,
     TurnId,
 )
+from coachline.messaging.tables import EventRow
 
 Outcome = Literal["answered", "fallback", "refused", "recorded", "parked", "commanded"]
 Lane = Literal["conversation", "broadcast"]
@@ -75,7 +76,6 @@ class Turn:
     lease: Lease
     learner_id: LearnerId
     connection_id: ConnectionId
-    channel: str
     thread: str
     events: tuple[QueuedEvent, ...]
     exhausted: bool = False
@@ -150,3 +150,28 @@ class Message:
     is_notice: bool = False
     external_id: str | None = None
     reply_to: str | None = None
+
+
+def describe(row: EventRow) -> QueuedEvent:
+    """Return a stored event as a turn sees it."""
+    return QueuedEvent(
+        id=EventId(row.id),
+        external_id=row.external_id,
+        kind=EventKind(row.kind),
+        text=row.text,
+        occurred_at=row.occurred_at,
+        seq=row.seq,
+        attempts=row.attempts,
+        reply_to=row.reply_to,
+        consent=_consent(row.consent),
+        attachments=tuple(Attachment.model_validate(item) for item in row.attachments),
+    )
+
+
+def _consent(stored: str | None) -> Literal["stop", "start"] | None:
+    # The table allows no other word.
+    match stored:
+        case "stop" | "start":
+            return stored
+        case _:
+            return None

@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from channel_slack import SlackChannel
+from channel_sms import SmsChannel
+from channel_telegram import TelegramChannel
 from coachline.foundation.schema import migrate
 from coachline.local import ensure_database
 from coachline_lab.slack import FakeSlack
@@ -26,6 +29,12 @@ async def _make_ground(servers: Servers, database: str) -> Ground:
 async def other_ground(servers: Servers) -> Ground:
     """A migrated database for houses that a test opens itself, one at a time."""
     return await _make_ground(servers, "coachline_channels_other")
+
+
+@pytest.fixture(scope="session")
+async def third_ground(servers: Servers) -> Ground:
+    """As ``other_ground``, for a house beside the one there."""
+    return await _make_ground(servers, "coachline_channels_third")
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +70,11 @@ async def twilio() -> AsyncIterator[FakeTwilio]:
     """A Twilio."""
     async with FakeTwilio() as fake:
         yield fake
+
+
+@pytest.fixture
+def quick_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conversations of many turns, without the second or two for which a turn waits for more."""
+    for channel in (SlackChannel, SmsChannel, TelegramChannel):
+        quick = channel.capabilities.model_copy(update={"settle_seconds": 0.1})
+        monkeypatch.setattr(channel, "capabilities", quick)

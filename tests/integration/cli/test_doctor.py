@@ -115,7 +115,7 @@ async def test_a_connection_that_hears_nothing_is_named_and_a_closed_one_with_it
     office = build_office(database, SystemClock())
     deaf = await office.connect(tenants[0], f"acc-{new_id()}", name="deaf one")
     lost = await office.connect(tenants[1], f"acc-{new_id()}", name="closed one")
-    await office.connections.note_health(tenants[0], deaf.id, "deaf", None)
+    await office.connections.note_health(tenants[0], deaf.id, "deaf", None, "no word")
     await office.connections.set_state(
         tenants[1], lost.id, "disabled", actor="gateway", problem="token revoked"
     )
@@ -129,5 +129,5 @@ async def test_a_connection_that_hears_nothing_is_named_and_a_closed_one_with_it
     code, told = await doctor()
     row = told["Connections"]
     assert (code, row["state"]) == (1, "wrong")
-    assert "/deaf one is deaf" in row["details"]
+    assert "/deaf one is deaf (no word)" in row["details"]
     assert "/closed one is closed (token revoked)" in row["details"]

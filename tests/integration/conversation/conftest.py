@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from coachline.conversation import (
     Orchestrator,
     Pausing,
     Reach,
+    Redaction,
     Rights,
     Services,
     Sources,
@@ -48,10 +48,9 @@ from coachline.foundation.database import Database
 from coachline.foundation.engine import Engine
 from coachline.foundation.ids import ConversationId, LearnerId, TenantId, new_id
 from coachline.foundation.redis import open_redis
-from coachline.foundation.seal import Seal
 from coachline.inference import CircuitBreaker, Embedder, FairQueue, Models, OllamaServer
 from coachline.knowledge import ChromaFolder, Documents, Ingestion, Retrieval, VectorStore
-from coachline.learners import Consent, Identities, LearnerRights, Learners, LinkCodes
+from coachline.learners import Consent, LearnerRights, Learners, LinkCodes
 from coachline.messaging import (
     Belonging,
     Connections,
@@ -72,6 +71,7 @@ from coachline.messaging import (
 )
 from coachline.tenancy import AuditLog, Keys, Limits, Rates, Tenants
 from fixtures.scripted_channel import Ledger, ScriptedChannel, ScriptedConfig, event
+from fixtures.seals import make_identities, make_seal
 from fixtures.time import FakeClock
 from lab.scripted_ollama import ScriptedOllama
 
@@ -207,10 +207,11 @@ class Stage:
         what = {
             "external_id": str(new_id()),
             "kind": EventKind.MESSAGE,
+            "thread": sender,
             "occurred_at": datetime.now(UTC),
             **what,
         }
-        event = InboundEvent(sender=Sender(id=sender), thread=sender, **what)
+        event = InboundEvent(sender=Sender(id=sender), **what)
         await self.intake.accept(live, [event])
         return event.external_id
 
@@ -348,7 +349,7 @@ def _connections(database: Database, platform: Screen) -> Connections:
                 for kind in (ScriptedChannel, StreamingChannel, TextingChannel, ButtonsChannel)
             }
         ),
-        Seal({"k1": os.urandom(32)}, "k1"),
+        make_seal(),
         AuditLog(time),
         time,
         platform,  # type: ignore[arg-type]  # what the scripted channels take for HTTP
@@ -404,7 +405,7 @@ class _Parts:
     @property
     def rights(self) -> LearnerRights:
         """The learners' side of rights."""
-        return LearnerRights(self.clock, self.consent, self.codes)
+        return LearnerRights(self.clock, self.consent, self.codes, make_seal())
 
     @property
     def posting(self) -> Posting:
@@ -414,10 +415,10 @@ class _Parts:
     @property
     def erasure(self) -> Erasure:
         """The job that erases."""
-        return Erasure(self.database, self.engine, self.rights, Belonging(), self.clock)
+        return Erasure(self.database, self.engine, self.rights, Belonging(make_seal()), self.clock)
 
     def _desk(self, ledger: TurnLedger) -> Desk:
-        database, codes, belonging = self.database, self.codes, Belonging()
+        database, codes, belonging = self.database, self.codes, Belonging(make_seal())
         learners = Learners(database, AuditLog(self.clock))
         return Desk(
             helping=Helping(),
@@ -431,6 +432,7 @@ class _Parts:
     def _ears(self, desk: Desk) -> Ears:
         return Ears(
             references=References(self.database),
+            redaction=Redaction(self.database, References(self.database)),
             transcripts=Transcripts(self.database),
             files=Files(self.connections),
             notices=Notices(self.database, self.clock),
@@ -481,7 +483,9 @@ def _stage(
         orchestrator=Orchestrator(services, rules, clock),
         connections=connections,
         queue=queue,
-        intake=Intake(database, Identities(), tenants, queue, connections, Receipts(consent)),
+        intake=Intake(
+            database, make_identities(), tenants, queue, connections, Receipts(consent), make_seal()
+        ),
         transcripts=transcripts,
         documents=Documents(database, engine, audit),
         ingestion=Ingestion(database, engine, vectors, embedder, audit, time),

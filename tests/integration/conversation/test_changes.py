@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import text as sql
 
 from channel_kit import Attachment, EventKind
-from coachline.foundation.ids import TenantId
-from coachline.messaging import TurnOvertaken
+from coachline.conversation import Redaction
+from coachline.conversation.repository import ConversationMemory
+from coachline.foundation.ids import ConversationId, TenantId
+from coachline.messaging import References, TurnOvertaken
 from integration.conversation.conftest import Stage
 
 pytestmark = pytest.mark.integration
@@ -110,3 +113,87 @@ async def test_text_files_are_read_and_others_are_named(stage: Stage, tenants: T
     assert "a document, which you cannot see" in last
     await stage.hear(live, attachments=(photo,))
     assert "a photo" in stage.ollama.chats[-1].messages[-1]["content"]
+
+
+async def test_what_a_deletion_says_was_deleted_is_not_kept_either(
+    stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0], "buttons")
+    await stage.hear(live, external_id="m1", text="my secret canary")
+    await stage.hear(live, kind=EventKind.DELETE, reply_to="m1", raw={"previous_message": "canary"})
+    async with stage.database.tenant(tenants[0]) as session:
+        kept = await session.scalars(sql("select raw::text from inbox_event"))
+        assert "canary" not in "".join(kept)
+
+
+async def test_files_that_cannot_be_had_are_not_asked_for_without_end(
+    stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0], "buttons")
+    gone = Attachment(kind="document", reference="gone", name="b.txt", mime_type="text/plain")
+    notes = Attachment(kind="document", reference="plan", name="a.txt", mime_type="text/plain")
+    photo = Attachment(kind="photo", reference="p1", mime_type="image/jpeg")
+    await stage.hear(live, text="Look", attachments=(*[photo] * 5, gone, gone, notes, notes))
+    assert stage.prompt().count('<file name="a.txt">') == 1
+
+
+@pytest.mark.parametrize("kind", [EventKind.EDIT, EventKind.DELETE])
+async def test_a_change_that_overtook_its_message_counts_when_the_message_comes(
+    stage: Stage, tenants: Two, kind: EventKind
+) -> None:
+    live = await stage.connect(tenants[0], "buttons")
+    stage.ollama.reply = "Good."
+    words = "" if kind is EventKind.DELETE else "I like to run"
+    assert await stage.hear(live, kind=kind, reply_to="m1", text=words) == []
+    answers = await stage.hear(live, external_id="m1", text="I like to rum")
+    asked = [chat.messages[-1]["content"] for chat in stage.ollama.chats]
+    if kind is EventKind.EDIT:
+        assert asked == ["I like to run"]
+        assert [answer.text for answer in answers] == ["Good."]
+    else:
+        assert (asked, answers) == ([], [])
+        assert [m.text for m in await stage.messages(live) if m.external_id == "m1"] == [""]
+
+
+async def test_what_was_deleted_does_not_live_on_in_the_summary(stage: Stage, tenants: Two) -> None:
+    live = await stage.connect(tenants[0], "buttons")
+    other = await stage.connect(tenants[0], "buttons")
+    stage.ollama.reply = "Good."
+    await stage.hear(live, external_id="m1", text="my secret canary")
+    await stage.hear(other, external_id="m1", text="I sail")
+    await stage.remember(live, "They have a canary.")
+    await stage.remember(other, "They sail.")
+    await stage.hear(live, text="Do you know?")
+    assert "They have a canary." in stage.prompt()
+    await stage.hear(live, kind=EventKind.DELETE, reply_to="m1")
+    await stage.hear(live, text="And now?")
+    assert "canary" not in stage.prompt()
+    await stage.hear(other, text="And here?")
+    assert "They sail." in stage.prompt()
+
+
+async def test_a_summary_is_not_kept_of_what_is_deleted_while_it_is_written(
+    stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0], "buttons")
+    stage.ollama.reply = "Good."
+    for number in range(8):
+        await stage.hear(live, external_id=f"m{number}", text=f"canary {number} " + "word " * 120)
+    row = await stage.row(live)
+    conversation = ConversationId(row["id"])
+    stage.ollama.reply, stage.ollama.delay_seconds = "They have a canary.", 0.5
+    writing = asyncio.create_task(stage.services.summaries.run(tenants[0], conversation))
+    await stage.ollama.wait_open(1)
+    redaction = Redaction(stage.database, References(stage.database))
+    await redaction.scrub(tenants[0], conversation, ["m0"])
+    await writing
+    stage.ollama.delay_seconds = 0.0
+    async with stage.database.tenant(tenants[0]) as session:
+        assert await ConversationMemory().find_summary(session, conversation) is None
+    stage.ollama.reply = "They write a lot."
+    await stage.services.summaries.run(tenants[0], conversation)
+    assert "canary 0" not in stage.prompt(), "made again from what is left"
+    async with stage.database.tenant(tenants[0]) as session:
+        kept = await ConversationMemory().find_summary(session, conversation)
+    assert kept is not None
+    assert kept.text == "They write a lot."

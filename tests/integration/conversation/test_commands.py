@@ -195,3 +195,48 @@ async def test_a_posted_question_is_answered_by_its_number(stage: Stage, tenants
     )
     await stage.talk(live, "2")
     assert stage.ollama.chats[-1].messages[-1]["content"] == "It was bad"
+
+
+async def test_a_button_shows_the_source_of_the_answer_it_stands_below(
+    stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0], "buttons")
+    for subject in ("Running", "Sleeping"):
+        await stage.teach(
+            tenants[0],
+            f"# {subject}\n\nBegin {subject} with two minutes.",
+            source=f"https://docs.example/{subject}",
+        )
+    answers = []
+    for subject in ("Running", "Sleeping"):
+        stage.ollama.reply = f"Two minutes of {subject} [1]."
+        (answer,) = await stage.hear(live, text=f"How do I begin {subject}?")
+        await stage.deliver(live)
+        answers.append(answer)
+    assert answers[0].citations[0].source != answers[1].citations[0].source
+    for answer in answers:
+        (shown,) = await stage.hear(
+            live, kind=EventKind.BUTTON, text="/source 1", reply_to=f"m:{answer.id}"
+        )
+        assert answer.citations[0].source in shown.text
+
+
+async def test_a_digit_means_no_source_of_a_part_that_was_not_shown(
+    stage: Stage, tenants: Two
+) -> None:
+    await stage.teach(
+        tenants[0],
+        "# Running\n\nBegin running with two minutes.",
+        source="https://docs.example/run",
+    )
+    live = await stage.connect(tenants[0], "texting")
+    stage.ollama.reply = "wonderfully " * 99 + "done [1]."
+    parts = await stage.hear(live, text="How do I begin running?")
+    assert [(part.state, bool(part.citations)) for part in parts] == [
+        ("pending", False),
+        ("held", True),
+    ]
+    await stage.deliver(live)
+    stage.ollama.reply = "One it is."
+    (said,) = await stage.hear(live, text="1")
+    assert not said.is_notice

@@ -7,8 +7,10 @@ import re
 import pytest
 
 from channel_kit import EventKind
+from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.ids import TenantId
-from coachline.messaging import LiveConnection
+from coachline.foundation.seal import SealBroken
+from coachline.messaging import LiveConnection, Posting
 from integration.conversation.conftest import Stage
 
 pytestmark = pytest.mark.integration
@@ -131,3 +133,63 @@ async def test_a_learner_of_another_tenant_is_never_reached(stage: Stage, tenant
     assert found is not None
     (said,) = await stage.hear(stranger, text=f"link {found[1]}")
     assert "does not work" in said.text
+
+
+async def test_many_threads_of_ones_own_do_not_hide_the_other_channel(
+    stage: Stage, tenants: Two
+) -> None:
+    host = await stage.connect(tenants[0], "buttons")
+    guest = await stage.connect(tenants[0], "texting")
+    await stage.talk(guest, "I sail a boat")
+    await link(stage, host, guest)
+    await stage.talk(guest, "share all")
+    for number in range(51):
+        await stage.take(host, text="hello", thread=f"thread {number}")
+    await stage.talk(host, "What do I like?")
+    assert "I sail a boat" in stage.prompt()
+
+
+async def test_a_link_holds_though_the_other_side_cannot_be_told(
+    stage: Stage, tenants: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = await stage.connect(tenants[0], "buttons")
+    guest = await stage.connect(tenants[0], "texting")
+    (told,) = await stage.hear(host, text="/link")
+    found = re.search(r"LINK ([A-Z0-9]{8})", told.text)
+    assert found is not None
+
+    async def fail(*_: object, **__: object) -> None:
+        raise SealBroken("its configuration cannot be opened")
+
+    monkeypatch.setattr(Posting, "post", fail)
+    (asked,) = await stage.hear(guest, text=f"link {found[1]}")
+    assert asked.choices
+
+
+async def test_the_other_side_is_told_although_the_process_ended_before_it_was(
+    stage: Stage, tenants: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = await stage.connect(tenants[0], "buttons")
+    guest = await stage.connect(tenants[0], "texting")
+    (told,) = await stage.hear(host, text="/link")
+    found = re.search(r"LINK ([A-Z0-9]{8})", told.text)
+    assert found is not None
+    await stage.take(guest, text=f"link {found[1]}")
+    turn = await stage.begin(guest)
+
+    async def end(*args: object, **more: object) -> None:
+        raise DatabaseUnavailable("The database is gone at this moment.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Posting, "post", end)
+        with pytest.raises(DatabaseUnavailable):
+            await stage.orchestrator.answer(turn)
+    assert await stage.learner_id(host) == await stage.learner_id(guest), "linked already"
+    again = await stage.services.ledger.begin(turn.lease)
+    assert again is not None
+    await stage.orchestrator.answer(again)
+    await stage.queue.release(turn.lease)
+    warnings = [m.text for m in await stage.messages(host) if "was linked to you" in m.text]
+    assert len(warnings) == 1
+    (asked,) = [m for m in await stage.messages(guest) if m.author == "bot"]
+    assert asked.choices[0].value == "/share all"

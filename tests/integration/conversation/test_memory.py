@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from channel_kit import DeliveryReport, EventKind, InboundEvent, Sender
 from coachline.conversation import SUMMARISE_JOB
+from coachline.conversation.history import WINDOW_MESSAGES
 from coachline.foundation.ids import TenantId
 from coachline.messaging import LiveConnection
 from integration.conversation.conftest import RULES, MakeStage, Stage
@@ -176,3 +179,27 @@ async def test_replies_that_never_arrived_and_broken_events_are_not_remembered(
     await stage.talk(live, "three")
     talk = [m["content"] for m in stage.ollama.chats[-1].messages[1:]]
     assert talk == ["one", "Good.", "three"]
+
+
+async def test_reports_of_the_platform_push_nothing_out_of_the_window(
+    stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0])
+    await stage.talk(live, "I sail a boat")
+    for number in range(WINDOW_MESSAGES):
+        report = DeliveryReport(status="delivered", external_id=f"SM{number}")
+        await stage.intake.accept(
+            live,
+            [
+                InboundEvent(
+                    external_id=f"SM{number}:delivered",
+                    kind=EventKind.RECEIPT,
+                    sender=Sender(id="ann"),
+                    thread="ann",
+                    receipt=report,
+                    occurred_at=datetime.now(UTC),
+                )
+            ],
+        )
+    await stage.talk(live, "What do I like?")
+    assert "I sail a boat" in stage.prompt()

@@ -13,6 +13,9 @@ from sqlalchemy import table as sql_table
 from channel_kit import Attachment, EventKind
 from coachline.foundation.engine import RetryLater
 from coachline.foundation.ids import LearnerId, TenantId
+from coachline.learners import Standing
+from coachline.messaging import LiveConnection
+from fixtures.scripted_channel import event
 from integration.conversation.conftest import Stage
 
 pytestmark = pytest.mark.integration
@@ -170,3 +173,63 @@ async def test_everything_kept_can_be_handed_over(stage: Stage, tenants: Two) ->
     assert [message.text for message in talk.messages] == ["I run", "Good."]
     assert talk.summary == "They run."
     assert everything.kept.learner.id == learner_id
+
+
+async def forget(stage: Stage, live: LiveConnection, sender: str) -> None:
+    """Have the sender's learner forgotten and erased."""
+    learner_id = LearnerId((await stage.row(live, sender))["learner_id"])
+    async with stage.database.tenant(live.tenant_id) as session:
+        await stage.erasure.request(session, learner_id)
+    asked_at = stage.clock.now() - timedelta(hours=2)
+    await stage.erasure.run(live.tenant_id, learner_id, asked_at=asked_at, round_="1")
+
+
+async def standing_of(stage: Stage, live: LiveConnection, sender: str) -> Standing:
+    """What holds for the learner that the sender is now."""
+    learner_id = LearnerId((await stage.row(live, sender))["learner_id"])
+    async with stage.database.tenant(live.tenant_id) as session:
+        return await stage.consent.standing(session, learner_id, live.id)
+
+
+async def test_who_wanted_no_messages_wants_none_after_being_forgotten_either(
+    stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0], "texting")
+    other = await stage.connect(tenants[0], "texting")
+    foreign = await stage.connect(tenants[1], "texting")
+    everybody = [(live, "zanzibar"), (live, "bob"), (other, "zanzibar"), (foreign, "zanzibar")]
+    await stage.hear(live, sender="zanzibar", text="stop")
+    for where, who in everybody[1:]:
+        await stage.hear(where, sender=who, text="Hi")
+    for where, who in everybody:
+        await forget(stage, where, who)
+    assert await rows_with(stage, tenants[0], "zanzibar") == [], "nobody can read who it was"
+    for where, who in everybody:
+        await stage.hear(where, sender=who, text="Hello, I am new")
+    for where, who in everybody[1:]:
+        assert (await standing_of(stage, where, who)).is_allowed
+    standing = await standing_of(stage, live, "zanzibar")
+    assert (standing.is_allowed, standing.reason) == (False, "withdrawn (stop)")
+    await forget(stage, live, "zanzibar")
+    await stage.hear(live, sender="zanzibar", text="start")
+    assert (await standing_of(stage, live, "zanzibar")).is_allowed, "they took it back"
+    await forget(stage, live, "zanzibar")
+    await stage.hear(live, sender="zanzibar", text="Once more")
+    assert (await standing_of(stage, live, "zanzibar")).is_allowed
+
+
+async def test_an_erased_message_that_comes_again_is_known_without_its_id(
+    stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0], "buttons")
+    await stage.hear(live, external_id="m:12345:1", text="my secret")
+    learner_id = await stage.learner_id(live)
+    await stage.deliver(live)
+    asked_at = stage.clock.now() - timedelta(hours=2)
+    await stage.erasure.run(tenants[0], learner_id, asked_at=asked_at, round_="1")
+    assert await rows_with(stage, tenants[0], "12345") == []
+    known = await stage.intake.accept(
+        live, [event("m:12345:1", "ann", "my secret"), event("m:12345:2", "ann", "new")]
+    )
+    assert (len(known.events), known.duplicates) == (1, 1)
+    assert await rows_with(stage, tenants[0], "my secret") == []

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from coachline.foundation.database import Database
 from coachline.foundation.ids import ConnectionId, LearnerId, TenantId, new_id
-from coachline.learners import Consent, Identities, Identity
+from coachline.learners import Consent, Identity
+from fixtures.seals import make_identities
 from fixtures.time import FakeClock
 
 pytestmark = pytest.mark.integration
@@ -19,7 +21,7 @@ Two = tuple[TenantId, TenantId]
 
 async def learner(database: Database, tenant_id: TenantId, connection: ConnectionId) -> Identity:
     async with database.tenant(tenant_id) as session:
-        return await Identities().resolve(
+        return await make_identities().resolve(
             session,
             connection_id=connection,
             sender_id=str(new_id()),
@@ -133,3 +135,27 @@ async def test_the_ledger_is_the_tenants_own(database: Database, tenants: Two) -
         await consent.record(session, who, connection, "withdrawn", source="learner")
     async with database.tenant(tenants[1]) as session:
         assert await consent.allows(session, LearnerId(who), connection)
+
+
+async def test_the_last_word_counts_whatever_the_clock_of_its_process_says(
+    database: Database, tenants: Two
+) -> None:
+    consent, connection = Consent(FakeClock()), ConnectionId(new_id())
+    who = (await learner(database, tenants[0], connection)).learner_id
+    async with database.tenant(tenants[0]) as session:
+        # From a process whose clock is a minute ahead.
+        await session.execute(
+            text(
+                "insert into consent (tenant_id, id, learner_id, connection_id, purpose, change, "
+                "source) values (:t, :id, :who, :c, 'outreach', 'granted', 'learner')"
+            ),
+            {
+                "t": tenants[0],
+                "id": UUID(int=new_id().int + (60_000 << 80)),
+                "who": who,
+                "c": connection,
+            },
+        )
+    async with database.tenant(tenants[0]) as session:
+        await consent.record(session, who, connection, "withdrawn", source="learner")
+        assert not await consent.allows(session, who, connection)

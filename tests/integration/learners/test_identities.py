@@ -10,8 +10,9 @@ from sqlalchemy import text
 from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database, driver_connection
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
-from coachline.learners import Identities, Identity, LearnerFilter, Learners
+from coachline.learners import Identity, LearnerFilter, Learners
 from coachline.tenancy import AuditLog
+from fixtures.seals import make_identities
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +27,7 @@ async def resolve(
     name: str | None = "Ada",
 ) -> Identity:
     async with database.tenant(tenant_id) as session:
-        return await Identities().resolve(
+        return await make_identities().resolve(
             session,
             connection_id=connection_id,
             sender_id=sender,
@@ -53,7 +54,7 @@ async def test_a_known_sender_costs_one_statement_and_keeps_what_is_stored(
         driver = await driver_connection(session)
         statements: list[str] = []
         with driver.query_logger(lambda record: statements.append(record.query)):
-            again = await Identities().resolve(
+            again = await make_identities().resolve(
                 session,
                 connection_id=connection,
                 sender_id="u1",
@@ -82,7 +83,7 @@ async def test_first_messages_at_once_make_one_learner(database: Database, tenan
 async def test_a_lost_race_is_answered_with_the_winner(database: Database, tenants: Two) -> None:
     connection = ConnectionId(new_id())
     async with database.tenant(tenants[0]) as session:
-        winner = await Identities().resolve(
+        winner = await make_identities().resolve(
             session,
             connection_id=connection,
             sender_id="u1",

@@ -9,10 +9,11 @@ import pytest
 from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database
 from coachline.foundation.ids import ConnectionId, LearnerId, TenantId, new_id
-from coachline.learners import Identities, Learners
+from coachline.learners import Learners
 from coachline.learners.routes import LearnerRoutes
 from coachline.tenancy import AuditLog
 from fixtures.rest import Rest, rest_of
+from fixtures.seals import make_identities
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +35,7 @@ async def add_learner(
     database: Database, tenant_id: TenantId, name: str, connection_id: ConnectionId | None = None
 ) -> LearnerId:
     async with database.tenant(tenant_id) as session:
-        identity = await Identities().resolve(
+        identity = await make_identities().resolve(
             session,
             connection_id=connection_id or ConnectionId(new_id()),
             sender_id=str(new_id()),

@@ -7,7 +7,8 @@ from sqlalchemy import text
 
 from coachline.foundation.database import Database
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
-from coachline.learners import Consent, Identities, Identity, LinkCodes, looks_like_code, narrowest
+from coachline.learners import Consent, Identity, LinkCodes, looks_like_code, narrowest
+from fixtures.seals import make_identities
 from fixtures.time import FakeClock
 
 pytestmark = pytest.mark.integration
@@ -24,7 +25,7 @@ async def identity(
     database: Database, tenant_id: TenantId, connection: ConnectionId | None = None
 ) -> Identity:
     async with database.tenant(tenant_id) as session:
-        return await Identities().resolve(
+        return await make_identities().resolve(
             session,
             connection_id=connection or ConnectionId(new_id()),
             sender_id=str(new_id()),
@@ -106,3 +107,16 @@ def test_two_identities_share_what_both_want() -> None:
     assert narrowest("all", "all") == "all"
     assert narrowest("memory", "all") == "memory"
     assert narrowest("all", "separate") == "separate"
+
+
+async def test_a_guest_who_wants_to_be_written_to_does_not_speak_for_the_host(
+    database: Database, tenants: Two, codes: LinkCodes, clock: FakeClock
+) -> None:
+    consent, connection = Consent(clock), ConnectionId(new_id())
+    host, guest = [await identity(database, tenants[0], connection) for _ in range(2)]
+    async with database.tenant(tenants[0]) as session:
+        await consent.record(session, host.learner_id, connection, "withdrawn", source="learner")
+        await consent.record(session, guest.learner_id, connection, "granted", source="learner")
+        code = await codes.make(session, host.identity_id)
+        await codes.redeem(session, code, guest.identity_id)
+        assert not await consent.allows(session, host.learner_id, connection)

@@ -15,7 +15,7 @@ from channel_kit import (
     ReplyRejected,
 )
 from coachline.foundation.clock import SystemClock
-from coachline.foundation.database import Database
+from coachline.foundation.database import Database, DatabaseUnavailable
 from coachline.foundation.errors import CoachlineError
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
 from coachline.messaging import (
@@ -26,6 +26,8 @@ from coachline.messaging import (
     NotInstallable,
     PlatformUnavailable,
 )
+from coachline.messaging.repository import ConnectionRouteRepository
+from coachline.tenancy import AuditLog
 from fixtures.scripted_accounts import PUBLIC_URL, BureauChannel, Office, build_office
 from fixtures.time import FakeClock
 
@@ -107,6 +109,21 @@ async def test_a_platform_that_does_not_help_leaves_nothing_behind(
     assert "connection.add" not in await audited(office, tenants[0])
     office.bureau.fault = None
     assert (await office.connect(tenants[0], account)).state == "active"
+
+
+async def test_an_account_is_free_again_whatever_becomes_of_a_connecting_that_failed(
+    office: Office, tenants: Pair, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise DatabaseUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditLog, "record", fail)
+        patch.setattr(ConnectionRouteRepository, "remove", fail)
+        with pytest.raises(DatabaseUnavailable):
+            await office.connect(tenants[0], account)
+    assert await office.connections.list(tenants[0]) == []
+    assert (await office.connect(tenants[1], account)).state == "active"
 
 
 async def test_wrong_credentials_are_refused_and_leave_nothing_behind(

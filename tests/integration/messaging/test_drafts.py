@@ -57,6 +57,7 @@ async def test_the_answer_ends_in_the_message_in_which_it_began(desk: Desk, tena
     assert (first.shown, first.handle) == ("", None)
     assert (second.shown, second.handle) == ("on", draft.handle)
     assert first.id == second.id == str(turn.id)
+    assert first.in_reply_to == tuple(event.external_id for event in turn.events)
 
 
 @pytest.mark.parametrize("ending", ["crash", "fail", "abandon"])
@@ -221,3 +222,23 @@ async def test_the_first_draft_is_let_end_so_that_its_message_is_known(
         await draft.show("one")
         asyncio.get_running_loop().call_later(0.05, is_leaving.set)
     assert await handle_of(desk, live, turn) == "m1"
+
+
+async def test_a_slow_draft_is_let_end_before_the_answer_takes_its_place(
+    desk: Desk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, turn = await begin(desk, tenants)
+    is_leaving = asyncio.Event()
+    channel: Any = live.channel
+    stream = channel.stream
+
+    async def stream_slowly(draft: Draft) -> Any:
+        await is_leaving.wait()
+        return await stream(draft)
+
+    async with desk.drafts.open(turn) as draft:
+        await show(desk, draft, "one")
+        monkeypatch.setattr(channel, "stream", stream_slowly)
+        await draft.show("one and")
+        asyncio.get_running_loop().call_later(1.5, is_leaving.set)
+    assert list(desk.platform.screen.values()) == ["one and"]

@@ -107,6 +107,20 @@ async def test_a_click_connects_and_says_so(
     assert status == 400
 
 
+async def test_a_connection_that_was_disabled_is_not_opened_by_a_link_from_before(
+    office: Office, browser: Browser, waiting: Connection, tenants: Pair
+) -> None:
+    state = await browser.depart(await office.installs.begin(tenants[0], waiting.id))
+    await office.connections.set_state(tenants[0], waiting.id, "disabled", actor="t")
+    code = code_for(office, f"acc-{new_id()}")
+    status, _, _ = await browser.open(f"/connect/{waiting.id}/done?state={state}&code={code}")
+    assert status == 400
+    assert (await office.connections.get(tenants[0], waiting.id)).state == "disabled"
+    link = await office.installs.begin(tenants[0], waiting.id)
+    await office.connections.set_state(tenants[0], waiting.id, "disabled", actor="t")
+    assert (await browser.open(link))[0] == 400
+
+
 async def test_links_states_and_cookies_fit_each_other_or_nothing_happens(
     office: Office,
     pages: tuple[aiohttp.ClientSession, str],

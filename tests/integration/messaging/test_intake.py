@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import pytest
 from sqlalchemy import text
 
+from coachline.foundation.clock import SystemClock
+from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import TenantId
+from coachline.learners import Identities, Identity, LinkCodes
 from coachline.messaging import DraftReply, LiveConnection, QueueRules
 from conftest import MakeDesk
 from fixtures.desk import TRACE, Desk
@@ -37,6 +42,39 @@ async def test_a_redelivered_event_changes_nothing(desk: Desk, tenants: Pair) ->
     assert (len(again.events), again.duplicates) == (0, 1)
     assert (await desk.row(live))["last_seq"] == 1
     assert await count_bells(desk, live) == 1
+
+
+async def test_what_names_nobody_is_kept_only_where_its_sender_talks_with_us(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0])
+    overheard = event("e1", "ann", "lunch?").model_copy(update={"is_addressed": False})
+    dropped = await desk.intake.accept(live, [overheard])
+    assert (dropped.events, dropped.duplicates, dropped.dropped) == ((), 0, 1)
+    async with desk.database.tenant(tenants[0]) as session:
+        for table in ("learner", "identity", "conversation", "inbox_event"):
+            found = await session.execute(text(f"select count(*) from {table}"))  # noqa: S608
+            assert found.scalar_one() == 0
+    await desk.intake.accept(live, [event("e2", "ann", "hello")])
+    elsewhere = overheard.model_copy(update={"external_id": "e3", "thread": "elsewhere"})
+    assert (await desk.intake.accept(live, [elsewhere])).dropped == 1
+    goes_on = overheard.model_copy(update={"external_id": "e4"})
+    assert len((await desk.intake.accept(live, [goes_on])).events) == 1
+    assert await count_bells(desk, live) >= 1
+    assert (await desk.row(live))["last_seq"] == 2
+
+
+async def test_a_thread_in_which_others_were_seen_is_never_private_again(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0])
+    alone = event("e1", "ann", "hello")
+    await desk.intake.accept(live, [alone])
+    assert (await desk.row(live))["is_private"]
+    for number, is_private in (("e2", False), ("e3", True)):
+        seen = alone.model_copy(update={"external_id": number, "is_private": is_private})
+        await desk.intake.accept(live, [seen])
+        assert not (await desk.row(live))["is_private"]
 
 
 async def test_equal_ids_of_two_tenants_suppress_nothing(desk: Desk, tenants: Pair) -> None:
@@ -119,3 +157,34 @@ async def test_one_tenants_credit_does_not_touch_another(
     await desk.receive(busy, "hello", sender="bob")
     await desk.receive(quiet, "hello")
     assert (await desk.row(quiet))["state"] == "rung"
+
+
+async def test_a_conversation_that_begins_while_its_sender_is_linked_is_not_left_behind(
+    desk: Desk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = await desk.connect(tenants[0])
+    await desk.receive(live, "hello", sender="host")
+    await desk.receive(live, "hello")
+    resolve = Identities.resolve
+
+    async def resolve_too_early(
+        self: Identities, session: TenantSession, **sender: Any
+    ) -> Identity:
+        found = await resolve(self, session, **sender)
+        codes = LinkCodes(SystemClock(), desk.consent)
+        async with desk.database.tenant(live.tenant_id) as other:
+            host = await self.find(other, live.id, "host")
+            assert host is not None
+            code = await codes.make(other, host.identity_id)
+            await codes.redeem(other, code, found.identity_id)
+            await other.execute(
+                text("update conversation set learner_id = :l where identity_id = :i"),
+                {"l": host.learner_id, "i": found.identity_id},
+            )
+        return found
+
+    monkeypatch.setattr(Identities, "resolve", resolve_too_early)
+    await desk.intake.accept(live, [event("e2", "ann", "here", thread="another")])
+    async with desk.database.tenant(live.tenant_id) as session:
+        owners = set(await session.scalars(text("select learner_id from conversation")))
+    assert len(owners) == 1

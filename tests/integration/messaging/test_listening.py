@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import text
 
-from channel_kit import ChannelUnavailable, CredentialsRejected, EventKind
+from channel_kit import ChannelUnavailable, CredentialsRejected, Deliver, EventKind
 from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
 from coachline.messaging import Connection, Listener
 from coachline.tenancy import Keys, Tenants
-from fixtures.scripted_accounts import Bureau, Office, build_office
+from fixtures.scripted_accounts import Bureau, BureauChannel, Office, build_office
 from fixtures.scripted_channel import event
 from fixtures.time import FakeClock
 from fixtures.waiting import until
@@ -171,6 +171,53 @@ async def test_a_connection_that_breaks_is_begun_again_and_touches_no_other(
     assert (await office.connections.get(tenants[1], other.id)).state == "active"
 
 
+async def test_the_reason_of_a_lost_contact_is_shown_until_it_is_back(
+    office: Office, tenants: Pair, names: list[str]
+) -> None:
+    made = await office.connect(tenants[0], names[0], listens=True)
+    office.bureau.poll_faults[names[0]] = [ChannelUnavailable("another program")] * 1000
+
+    async def shown() -> tuple[str, str | None]:
+        found = await office.connections.get(tenants[0], made.id)
+        return found.health, found.problem
+
+    async def is_shown(*wanted: str | None) -> bool:
+        return await shown() == wanted
+
+    async with running(office.listener()):
+        await until(lambda: is_shown("lost", "another program"))
+        office.bureau.poll_faults[names[0]] = []
+        await until(lambda: is_shown("hearing", None), seconds=20)
+
+
+async def test_what_is_noted_late_does_not_hide_why_a_connection_was_closed(
+    office: Office, tenants: Pair, names: list[str]
+) -> None:
+    made = await office.connect(tenants[0], names[0], listens=True)
+    await office.connections.set_state(
+        tenants[0], made.id, "disabled", actor="gateway", problem="token revoked"
+    )
+    await office.connections.note_health(tenants[0], made.id, "lost", None, "cut")
+    assert (await office.connections.get(tenants[0], made.id)).problem == "token revoked"
+
+
+async def test_a_contact_that_is_lost_at_once_is_made_again_ever_more_seldom(
+    office: Office, tenants: Pair, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[float] = []
+
+    async def poll(_: BureauChannel, __: Deliver, on_contact: Callable[[], None]) -> None:
+        begun.append(office.clock.monotonic())
+        on_contact()
+        raise ChannelUnavailable("another program fetches too")
+
+    await office.connect(tenants[0], names[0], listens=True)
+    monkeypatch.setattr(BureauChannel, "poll", poll)
+    async with running(office.listener(first_pause_seconds=0.02)):
+        await until(lambda: len(begun) > 5)
+    assert begun[5] - begun[4] > 0.1
+
+
 async def test_refused_credentials_disable_the_connection_with_the_reason(
     office: Office, tenants: Pair, names: list[str]
 ) -> None:
@@ -181,6 +228,24 @@ async def test_refused_credentials_disable_the_connection_with_the_reason(
         assert (await office.connections.get(tenants[0], made.id)).problem == "token revoked"
         await until(lambda: office.bureau.fetchers[names[0]] == 0)
     assert await holder(office, made) is None
+
+
+async def test_credentials_that_were_replaced_meanwhile_disable_nothing(
+    office: Office, tenants: Pair, names: list[str]
+) -> None:
+    made = await office.connect(tenants[0], names[0], listens=True)
+    old = await office.connections.live(tenants[0], made.id)
+    token = office.bureau.open_account(names[1])
+    await office.connections.configure(tenants[0], made.id, {"token": token}, actor="test")
+    await office.connections.refuse(old, "token revoked")
+    assert not await is_disabled(office, made)
+    now = await office.connections.live(tenants[0], made.id)
+    await office.connections.refuse(now, "no \x1b[31m\x00more")
+    found = await office.connections.get(tenants[0], made.id)
+    assert (found.state, found.problem) == ("disabled", "no [31mmore")
+    await office.connections.refuse(now, "")
+    found = await office.connections.get(tenants[0], made.id)
+    assert (found.state, found.problem) == ("disabled", "the platform refuses the credentials")
 
 
 async def is_disabled(office: Office, made: Connection) -> bool:

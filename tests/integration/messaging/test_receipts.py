@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from channel_kit import DeliveryReport, OutcomeUnknown, Reply
+from channel_kit import DeliveryReport, OutcomeUnknown, RateLimited, Reply
 from coachline.foundation.ids import LearnerId, TenantId, new_id
 from coachline.messaging import DraftReply, Lease, LiveConnection
 from coachline.messaging.receipts import follows
@@ -178,3 +178,16 @@ async def test_who_cannot_be_reached_is_not_written_to_unasked(desk: Desk, tenan
     assert not standing.is_allowed
     assert standing.reason is not None
     assert "21610" in standing.reason
+
+
+async def test_a_report_settles_what_waits_to_be_sent_again(desk: Desk, tenants: Pair) -> None:
+    live = await desk.connect(tenants[0], "forgetful")
+    desk.platform.faults = [RateLimited("wait", retry_after=60)]
+    lease = await prepare(desk, live)
+    assert not await desk.delivery.settle(lease)
+    row = await reply_row(desk, live)
+    assert row["state"] == "pending"
+    assert await note(desk, live, status="sent", reply_id=str(row["id"]), external_id="SM1")
+    assert (await reply_row(desk, live))["state"] == "sent"
+    assert await desk.delivery.settle(lease)
+    assert desk.platform.names == ["send"]

@@ -19,7 +19,6 @@ from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database
 from coachline.foundation.errors import CoachlineError
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
-from coachline.learners import Identities
 from coachline.messaging import (
     Connection,
     ConnectionClosed,
@@ -32,6 +31,7 @@ from coachline.messaging import (
 )
 from fixtures.scripted_accounts import Office, build_office
 from fixtures.scripted_channel import event
+from fixtures.seals import make_identities
 from fixtures.time import FakeClock
 
 Pair = tuple[TenantId, TenantId]
@@ -135,7 +135,7 @@ async def test_who_withdrew_consent_gets_no_test_message_either(
     live = await office.connections.live(tenants[0], made.id)
     await office.intake.accept(live, [event("e", "ann", "stop")])
     async with database.tenant(tenants[0]) as session:
-        identity = await Identities().find(session, made.id, "ann")
+        identity = await make_identities().find(session, made.id, "ann")
         assert identity is not None
         await office.consent.record(
             session, identity.learner_id, made.id, "withdrawn", source="learner"

@@ -45,7 +45,6 @@ def test_a_slash_makes_a_command_everywhere(text: str, name: str, argument: str)
         ("info", "help", ""),
         ("Hilfe", "help", ""),
         ("LINK", "link", ""),
-        ("link acde 3467", "link", "acde 3467"),
         ("START ACDE3467", "start", "ACDE3467"),
         ("pause 12h", "pause", "12h"),
         ("PAUSE 2 weeks", "pause", "2 weeks"),
@@ -62,6 +61,12 @@ def test_a_slash_makes_a_command_everywhere(text: str, name: str, argument: str)
 def test_a_bare_command_is_the_whole_message(text: str, name: str, argument: str) -> None:
     assert parse_command(text, is_bare=True) == Command(CommandName(name), argument)
     assert parse_command(text, is_bare=False) is None
+
+
+@pytest.mark.parametrize("is_bare", [True, False])
+def test_a_code_is_known_everywhere_as_it_was_read_out(is_bare: bool) -> None:
+    found = parse_command("link acde 3467", is_bare=is_bare)
+    assert found == Command(CommandName.LINK, "acde 3467")
 
 
 @pytest.mark.parametrize(
@@ -89,6 +94,7 @@ def test_a_bare_command_is_the_whole_message(text: str, name: str, argument: str
 )
 def test_what_is_said_to_the_coach_is_no_command(text: str) -> None:
     assert parse_command(text, is_bare=True) is None
+    assert parse_command(text, is_bare=False) is None
 
 
 @pytest.mark.parametrize(

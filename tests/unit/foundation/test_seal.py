@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from typing import NamedTuple
 from uuid import UUID
 
@@ -164,3 +165,23 @@ def test_an_active_key_that_is_missing_is_refused() -> None:
 
 def test_the_seal_shows_no_key() -> None:
     assert repr(Seal({"a": OLD}, "a")) == "Seal(keys=['a'], active='a')"
+
+
+def test_a_mark_is_known_again_under_every_key_and_says_nothing_without_one() -> None:
+    tenant, other = TenantId(new_id()), TenantId(new_id())
+    old, new = os.urandom(32), os.urandom(32)
+    before = Seal({"k1": old}, "k1")
+    after = Seal({"k1": old, "k2": new}, "k2")
+    kept = before.marks("+15557650001", tenant_id=tenant, purpose="sender")[0]
+    marks = after.marks("+15557650001", tenant_id=tenant, purpose="sender")
+    assert marks[1] == kept != marks[0]
+    assert (
+        marks[0]
+        == Seal({"k2": new}, "k2").marks("+15557650001", tenant_id=tenant, purpose="sender")[0]
+    ), "the active key's stands first"
+    others = [
+        after.marks("+15557650002", tenant_id=tenant, purpose="sender"),
+        after.marks("+15557650001", tenant_id=other, purpose="sender"),
+        after.marks("+15557650001", tenant_id=tenant, purpose="event"),
+    ]
+    assert not set(marks) & {mark for found in others for mark in found}

@@ -96,6 +96,7 @@ class Draft:
     """An answer in the making.
 
     ``shown`` is the text of the last draft that was shown, ``handle`` what ``stream`` returned.
+    ``in_reply_to`` is as in the reply that will follow.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Draft:
     text: str
     shown: str = ""
     handle: str | None = None
+    in_reply_to: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -240,9 +242,10 @@ class Connected:
     """What a platform says about an account that was just connected.
 
     ``account`` names it for good and is unique on the platform, so that it is connected once in
-    an installation. ``config`` are settings found out, merged into the connection's. ``steps`` are
-    what is left for a person to click, ready to be shown. ``write_to`` is where a learner begins:
-    an address or a number.
+    an installation; :func:`channel_kit.accounts.vouched` keeps it so where a tenant chooses the
+    server. ``config`` are settings found out, merged into the connection's. ``steps`` are what is
+    left for a person to click, ready to be shown. ``write_to`` is where a learner begins: an
+    address or a number.
     """
 
     account: str

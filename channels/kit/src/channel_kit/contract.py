@@ -114,8 +114,10 @@ class InboundEvent(_Frozen):
     external id of the message that it answers, or, for ``edit``, ``delete`` and ``reaction``, of
     the message that it is about. A ``button``'s ``text`` is the value of the choice, a
     ``command``'s the words after the command's own name. A ``consent`` with a text is confirmed to
-    the learner; one without was confirmed by the platform. ``raw`` is the platform's own JSON, kept
-    for questions asked later.
+    the learner; one without was confirmed by the platform. ``is_private`` says that nobody else
+    reads along in the thread; in one where others do, the gateway tells nothing personal. What is
+    not ``is_addressed`` names nobody: it is for us only where we talk with its sender already, and
+    is dropped where we do not. ``raw`` is the platform's own JSON, kept for questions asked later.
     """
 
     external_id: Identifier
@@ -127,6 +129,8 @@ class InboundEvent(_Frozen):
     reply_to: Identifier | None = None
     consent: Literal["stop", "start"] | None = None
     receipt: DeliveryReport | None = None
+    is_private: bool = True
+    is_addressed: bool = True
     occurred_at: datetime
     raw: dict[str, Any] = Field(default_factory=dict)
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Final
 
 import regex
 
 from channel_kit.rendering import Rendered, Span, Style, render
 from channel_kit.text import after_gap, best_boundary, clean, graphemes
-from channel_kit.writing import write
+from channel_kit.writing import write_back
 
 Length = Callable[[Rendered], int]
 """How long a platform takes a rendered text to be."""
 
 LEAST_LIMIT: Final = 16
+_COARSENESS: Final = 64  # A part may stay shorter than it could be by the 64th part of it.
 _BLOCKS: Final = frozenset({Style.PRE, Style.QUOTE})
 _MARKER: Final = regex.compile(r"^[ \t]*(?:•|\d{1,9}[.)])(?=\s)", regex.M)
 
@@ -26,9 +28,11 @@ def cut(markdown: str, limit: int, length: Length) -> list[str]:
     Together the parts render to what the whole renders to, up to white space at the cuts: a cut is
     never inside a link, an emphasis, a code span or a grapheme; a code block or a quote is closed
     and opened again, the numbers of a list go on. A styled run that alone is longer than ``limit``
-    loses its style, and so does a part whose styles cannot be written anew beside each other (no
-    ordinary prose has been seen to need it). A text that fits stays as it is; parts of a longer one
-    are CommonMark written anew, so that what is defined elsewhere in the text is still known there.
+    loses its style, and so does the smallest one in the way where marks beside marks cannot be
+    written anew (no ordinary prose has been seen to need it). A text that fits stays as it is;
+    parts of a longer one are CommonMark written anew, so that what is defined elsewhere in the text
+    is still known there. Marks around nothing are shown as they were written: only a blank text has
+    no part.
 
     ``length`` must not fall when a text grows.
 
@@ -38,6 +42,9 @@ def cut(markdown: str, limit: int, length: Length) -> list[str]:
     if limit < LEAST_LIMIT:
         raise ValueError(f"the limit must be at least {LEAST_LIMIT}")
     whole = render(markdown)
+    if not whole.text:
+        # Marks around nothing: what was written is better than no answer.
+        markdown, whole = write_back(Rendered(clean(markdown).strip()))
     if not whole.text:
         return []
     if length(whole) <= limit:
@@ -62,7 +69,10 @@ class _Page:
         self._blocks = [span for span in whole.spans if span.style in _BLOCKS]
         self._runs = [span for span in whole.spans if span.style not in _BLOCKS]
         self._starts = [span.start for span in self._runs]
-        self._runs = [s for s in self._runs if length(self._slice(s.start, s.end)) <= limit]
+        self._measured: dict[tuple[int, int], int] = {}
+        groups = groupby(self._runs, lambda run: run.start // limit)
+        self._runs = [run for _, group in groups for run in self._short(list(group))]
+        self._measured.clear()
         self._starts = [span.start for span in self._runs]
 
     def part(self, start: int) -> tuple[str, int]:
@@ -71,12 +81,21 @@ class _Page:
         while True:
             end = self._end(start, room)
             wanted = self._slice(start, end)
-            written = write(wanted)
+            written, rendered = write_back(wanted)
             # A block may need one line end more in CommonMark than it has in its list.
-            excess = self._length(render(written)) - self._limit
+            excess = self._length(rendered) - self._limit
             if excess <= 0:
                 return written, end
             room = max(min(room, self._length(wanted)) - excess, 1)
+
+    def _short(self, runs: list[Span]) -> list[Span]:
+        """Return those of ``runs`` that fit into a part: all at once where they do together."""
+        if self._fits(runs[0].start, max(run.end for run in runs), self._limit):
+            return runs
+        if len(runs) == 1:
+            return []
+        middle = len(runs) // 2
+        return self._short(runs[:middle]) + self._short(runs[middle:])
 
     def _slice(self, start: int, end: int) -> Rendered:
         while start < end and self._text[start].isspace():
@@ -112,11 +131,35 @@ class _Page:
         return best_boundary(self._text, start, frozenset(allowed or fitting))
 
     def _fits(self, start: int, end: int, room: int) -> bool:
-        return self._length(self._slice(start, end)) <= room
+        return self._measure(start, end) <= room
 
-    def _fitting(self, start: int, edges: list[int] | range, room: int) -> list[int]:
-        count = bisect_left(edges, True, key=lambda end: not self._fits(start, end, room))
-        return list(edges[:count])
+    def _fitting(self, start: int, edges: Sequence[int], room: int) -> Sequence[int]:
+        """Return the first ``edges`` up to which a part fits: all of them, or nearly all.
+
+        A length is dear and grows about evenly, so that it is asked for where it should be enough.
+        """
+        if not edges:
+            return edges
+        excess = self._measure(start, edges[-1]) - room
+        if excess <= 0:
+            return edges
+        count, left, beyond = 0, room, len(edges)
+        while beyond - count > 1 + count // _COARSENESS:
+            guess = count + (beyond - count) * left // (left + excess)
+            # A little less than that, so that both sides come nearer.
+            guess = min(max(guess - count // (2 * _COARSENESS), count + 1), beyond - 1)
+            spare = room - self._measure(start, edges[guess - 1])
+            if spare >= 0:
+                count, left = guess, spare
+            else:
+                beyond, excess = guess, -spare
+        return edges[:count]
+
+    def _measure(self, start: int, end: int) -> int:
+        measured = self._measured.get((start, end))
+        if measured is None:
+            measured = self._measured[start, end] = self._length(self._slice(start, end))
+        return measured
 
     def _unbreakable(self, start: int, end: int) -> set[int]:
         """Return the places up to ``end`` that are inside of a run, or beside a list's marker."""

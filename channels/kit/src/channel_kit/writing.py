@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -16,6 +17,8 @@ _MARKS: Final = MappingProxyType({Style.BOLD: "**", Style.ITALIC: "_", Style.STR
 _PUNCTUATION: Final = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _ALWAYS: Final = frozenset("\\`*[]<")
 _REFERENCE: Final = regex.compile(r"&(?=[#\w])")
+_MOST_TRIES: Final = 12
+_WORDS: Final = regex.compile(r"[^\W_]+(?: [^\W_]+)*")
 _TICKS: Final = regex.compile("`+")
 
 
@@ -23,16 +26,86 @@ def write(rendered: Rendered) -> str:
     """Return CommonMark that renders to ``rendered``, up to white space.
 
     As few marks are escaped as can be; where that would be read as something else, all of them.
-    Where even that does not bring back the same styles, those inside of lines fall away and the
-    words stay.
+    Where even that does not bring back the same styles, the smallest run in the way loses its own,
+    and so on; the words always stay.
     """
-    wanted = _essence(rendered)
-    for is_careful in (False, True):
-        written = _Writer(rendered, is_careful=is_careful).whole()
-        if _essence(render(written)) == wanted:
-            return written
+    return write_back(rendered)[0]
+
+
+def write_back(rendered: Rendered) -> tuple[str, Rendered]:
+    """Return what :func:`write` does, and what that renders to."""
+    written = _Writer(rendered, is_careful=False).whole()
+    found = render(written)
+    if _essence(found) == _essence(rendered):
+        return written, found
+    wanted = _tidied(rendered)
+    for _ in range(_MOST_TRIES):
+        written = _Writer(wanted, is_careful=True).whole()
+        found = render(written)
+        smallest = _in_the_way(wanted, found)
+        if smallest is None:
+            return written, found
+        kept = tuple(span for span in wanted.spans if span is not smallest)
+        wanted = Rendered(wanted.text, kept)
     blocks = tuple(span for span in rendered.spans if span.style in _BLOCKS)
-    return _Writer(Rendered(rendered.text, blocks), is_careful=True).whole()
+    written = _Writer(Rendered(rendered.text, blocks), is_careful=True).whole()
+    return written, render(written)
+
+
+def _tidied(rendered: Rendered) -> Rendered:
+    """Return the same styles in as few runs as can be: marks beside marks are read as others.
+
+    What is in a run of its own style goes, what touches one is joined to it, and blank ends go.
+    """
+    kept: list[Span] = []
+    covered: dict[Style, int] = {}
+    for span in rendered.spans:
+        words = rendered.text[span.start : span.end]
+        start = span.start + len(words) - len(words.lstrip())
+        if span.style not in _MARKS:
+            kept.append(span)
+        elif span.end > covered.get(span.style, 0) and words.strip():
+            covered[span.style] = span.end
+            kept.append(Span(start, start + len(words.strip()), span.style))
+    spans = dict.fromkeys(kept)
+    ending = {(span.end, span.style): span for span in kept if span.style in _MARKS}
+    for span in kept:
+        before = ending.get((span.start, span.style))
+        if before is None or before not in spans:
+            continue
+        joined = Span(before.start, span.end, span.style)
+        if not any(_crosses(joined, other) for other in spans if other not in (before, span)):
+            del spans[before], spans[span]
+            spans[joined] = None
+            ending[joined.end, joined.style] = joined
+    return Rendered(rendered.text, tuple(sorted(spans, key=lambda span: (span.start, -span.end))))
+
+
+def _crosses(one: Span, other: Span) -> bool:
+    first, second = sorted((one, other), key=lambda span: (span.start, -span.end))
+    return first.start < second.start < first.end < second.end
+
+
+def _in_the_way(wanted: Rendered, found: Rendered) -> Span | None:
+    """Return the smallest run near the first place that does not look as it should, if any."""
+    (text, styles), (found_text, found_styles) = _essence(wanted), _essence(found)
+    wrong = {place for place, _ in styles ^ found_styles}
+    pairs = zip(f"{text}\0", f"{found_text}\0", strict=False)
+    if text != found_text:
+        wrong = {next(place for place, (one, other) in enumerate(pairs) if one != other)}
+    if not wrong:
+        return None
+    visible = [place for place, character in enumerate(wanted.text) if not character.isspace()]
+    at = visible[min(*wrong, len(visible) - 1)]
+    runs = [span for span in wanted.spans if span.style not in _BLOCKS]
+    nearest = min((_distance(run, at) for run in runs), default=0)
+    near = [run for run in runs if _distance(run, at) == nearest]
+    inside = [run for run in runs if any(o.start <= run.start and run.end <= o.end for o in near)]
+    return min(inside, key=lambda run: run.end - run.start, default=None)
+
+
+def _distance(run: Span, place: int) -> int:
+    return max(run.start - place, place - run.end + 1, 0)
 
 
 def _essence(rendered: Rendered) -> tuple[str, set[tuple[int, str]]]:
@@ -63,6 +136,7 @@ class _Writer:
         for run in self._runs:
             self._opening.setdefault(run.start, []).append(run)
             self._closing.setdefault(run.end, []).insert(0, run)
+        self._borders = sorted({*self._opening, *self._closing})
         self._code = {run.start: run for run in self._runs if run.style is Style.CODE}
         marked = [run for run in self._runs if run.style in _MARKS]
         self._beside = {run.start - 1 for run in marked} | {run.end for run in marked}
@@ -112,10 +186,20 @@ class _Writer:
                 written.append(_code(self._text[place : code.end]))
                 place = code.end
                 continue
-            written.append(self._character(place, start, end))
-            place += 1
+            words = self._words(place, end)
+            written.append(words or self._character(place, start, end))
+            place += len(words) or 1
         written += [self._mark(run, opens=False) for run in self._closing.get(end, ())]
         return "".join(written)
+
+    def _words(self, place: int, end: int) -> str:
+        """Return the words that begin here, if nothing in them and beside them is special."""
+        if self._is_careful:
+            return ""
+        border = bisect_right(self._borders, place)
+        end = min([end, *self._borders[border : border + 1]])
+        found = _WORDS.match(self._text, place, end)
+        return str(found.group()) if found else ""
 
     def _mark(self, run: Span, *, opens: bool) -> str:
         if run.style is Style.LINK:

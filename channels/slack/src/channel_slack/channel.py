@@ -51,6 +51,8 @@ class SlackChannel:
         formatting="entities",
         citations="list",
         buttons=True,
+        # Slack's clients keep what begins with a slash to themselves.
+        bare_commands=True,
         streaming=True,
         typing=True,
         threads=True,
@@ -58,8 +60,8 @@ class SlackChannel:
         attachments_in=True,
         attachment_bytes=20 * 1024 * 1024,
         quirks=(
-            "in a channel only mentions, and answers below our own messages, are for us",
-            "a slash command is answered in the channel where it was given",
+            "in a channel a talk begins with a mention, and goes on in its thread without one",
+            "a slash command is answered in the channel where it was given, for all to read",
             "the stop button of a stream changes nothing: an answer is stored before it is shown",
         ),
     )
@@ -95,7 +97,7 @@ class SlackChannel:
 
     def account_in(self, request: WebhookRequest) -> str | None:
         """Return ``{app_id}:{team_id}``."""
-        return account_in(request.body)
+        return account_in(request.body, self._config)
 
     async def send(self, reply: Reply) -> Receipt:
         """Post one reply.

@@ -73,10 +73,13 @@ class SlackConfig(BaseModel):
 
     @field_validator("api_url", "authorize_url")
     @classmethod
-    def _has_no_user(cls, url: AnyHttpUrl) -> AnyHttpUrl:
+    def _is_bare(cls, url: AnyHttpUrl) -> AnyHttpUrl:
         # They would be in every log and error that names the address.
         if url.username is not None or url.password is not None:
             raise ValueError("the address must not carry a user name or password")
+        # What is asked for is written behind it.
+        if url.query is not None or url.fragment is not None:
+            raise ValueError("the address must not have a query or a fragment")
         return url
 
     @model_validator(mode="after")
@@ -91,6 +94,10 @@ class SlackConfig(BaseModel):
             raise ValueError(
                 "bot_token is missing; or give client_id and client_secret, and install the app"
             )
+        asks, api = self.authorize_url.host or "", self.api_url.host
+        if asks not in ("slack.com", api) and not asks.endswith(".slack.com"):
+            # The gateway's own links would lead wherever somebody says.
+            raise ValueError("authorize_url is neither Slack's nor where api_url is")
         if self.receive == "socket" and self.app_token is None:
             raise ValueError("receive = socket needs app_token (scope connections:write)")
         return self

@@ -22,9 +22,9 @@ from channel_kit import (
     RecipientUnreachable,
     ReplyRejected,
 )
+from channel_kit.answers import is_address_refused, retry_after_seconds
 
 _DEFAULT_WAIT_SECONDS: Final = 30.0
-_LONGEST_WAIT_SECONDS: Final = 3600.0
 _CODE: Final = re.compile(r"[a-z0-9_]{1,80}")
 
 _LIMITED: Final = frozenset({"ratelimited", "rate_limited"})
@@ -95,7 +95,9 @@ def refusal(
     code = _code(answer)
     if status == HTTPStatus.TOO_MANY_REQUESTS or code in _LIMITED:
         wait = retry_after_seconds(headers.get("Retry-After"))
-        return RateLimited("Slack asks to wait", retry_after=wait)
+        return RateLimited(
+            "Slack asks to wait", retry_after=_DEFAULT_WAIT_SECONDS if wait is None else wait
+        )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or code in _UNCLEAR:
         return OutcomeUnknown(f"Slack answered {status} {code}".rstrip())
     if code in _CREDENTIALS or status == HTTPStatus.UNAUTHORIZED:
@@ -119,21 +121,13 @@ def classify(error: Exception) -> ChannelError:
 
     Only a failure before the request was written proves that nothing was accepted.
     """
-    if _is_address_refused(error):
+    if is_address_refused(error):
         return ReplyRejected("the address is not allowed")
     if isinstance(error, aiohttp.InvalidURL):
         return ReplyRejected("the address is not valid")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return ChannelUnavailable(f"no connection to Slack ({type(error).__name__})")
     return OutcomeUnknown(f"no answer from Slack ({type(error).__name__})")
-
-
-def retry_after_seconds(value: str | None) -> float:
-    """Return what a ``Retry-After`` of Slack's asks for, at most an hour; 30 s when unreadable."""
-    if value is None or not (value.isascii() and value.isdigit()):
-        return _DEFAULT_WAIT_SECONDS
-    # A float takes any number of digits; int() stops at 4,300.
-    return min(float(value), _LONGEST_WAIT_SECONDS)
 
 
 def _code(answer: Mapping[str, Any]) -> str:
@@ -147,15 +141,3 @@ def _named(answer: Mapping[str, Any], field: str) -> str:
     value = answer.get(field)
     is_plain = isinstance(value, str) and re.fullmatch(r"[a-z:.,_ -]{1,200}", value)
     return str(value) if is_plain else "that this call needs"
-
-
-def _is_address_refused(error: BaseException | None) -> bool:
-    """Tell whether the outgoing client's guard refused the address.
-
-    The guard marks its error; aiohttp wraps it, and may bundle those of several addresses.
-    """
-    while error is not None:
-        if getattr(error, "is_address_refused", False):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

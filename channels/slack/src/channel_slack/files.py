@@ -9,10 +9,10 @@ from typing import Final
 import aiohttp
 
 from channel_kit import Attachment, ChannelError, CredentialsRejected, ReplyRejected
+from channel_kit.answers import read_at_most
 from channel_slack.config import SlackConfig
 from channel_slack.errors import classify, refusal
 from channel_slack.scope import file_origins, origin
-from channel_slack.transport import read_bounded
 
 FETCH_LIMITS: Final = aiohttp.ClientTimeout(total=60, connect=5, sock_read=15)
 
@@ -55,16 +55,12 @@ class Files:
                 _check(response, attachment)
                 if (response.content_length or 0) > limit_bytes:
                     raise ReplyRejected(f"the file is larger than {limit_bytes} bytes")
-                return await _read(response, limit_bytes)
+                body = await read_at_most(response, limit_bytes)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise classify(error) from None
-
-
-async def _read(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
-    try:
-        return await read_bounded(response, limit_bytes)
-    except OverflowError:
-        raise ReplyRejected(f"the file is larger than {limit_bytes} bytes") from None
+        if body is None:
+            raise ReplyRejected(f"the file is larger than {limit_bytes} bytes")
+        return body
 
 
 def _check(response: aiohttp.ClientResponse, attachment: Attachment) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from channel_kit import InboundEvent, PayloadUnreadable
+from channel_kit.accounts import vouched
 from channel_kit.payload import clean_json
 from channel_slack.config import SlackConfig
 from channel_slack.happenings import opened, revoked, uninstalled, user_changed
@@ -76,14 +77,25 @@ def parse_payload(
     return () if event is None else (event,)
 
 
-def account_in(body: bytes) -> str | None:
-    """Return the account that a body is about: ``{app_id}:{team_id}``; None if it does not say."""
+def account_of(app: str, team: str, config: SlackConfig) -> str:
+    """Return the account that an app has in a workspace: ``{app_id}:{team_id}``."""
+    return vouched(f"{app}:{team}", api_url=str(config.api_url), platform="slack.com")
+
+
+def account_in(body: bytes, config: SlackConfig) -> str | None:
+    """Return the account that a body is about, as :func:`account_of`; None if it does not say.
+
+    None too for our own workspace when connecting could not find out which app we are: its account
+    has the bot's name there, which no body has.
+    """
     try:
         fields = Fields(read_body(body))
         app, team = fields.find_id("api_app_id"), team_of(fields)
     except PayloadUnreadable:
         return None
-    return f"{app}:{team}" if app and team else None
+    if app is None or team is None or (config.app_id is None and team == config.team_id):
+        return None
+    return account_of(app, team, config)
 
 
 def challenge_in(body: bytes) -> str | None:

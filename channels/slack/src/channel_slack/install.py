@@ -12,6 +12,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from channel_kit import Connected, CredentialsRejected, OutcomeUnknown, ReplyRejected
 from channel_slack.client import SlackClient, text_in
 from channel_slack.config import SlackConfig
+from channel_slack.inbound import account_of
 from channel_slack.manifest import SCOPES
 from channel_slack.socket import SocketMode
 
@@ -42,7 +43,7 @@ class Installation:
         app = await self._app_id(bot)
         title = f"{text_in(who, 'team') or team} (@{text_in(who, 'user') or user})"
         return Connected(
-            account=f"{app or bot}:{team}",
+            account=account_of(app or bot, team, self._config),
             title=title,
             config={
                 "team_id": team,

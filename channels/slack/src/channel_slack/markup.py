@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 _ENTITY: Final = re.compile(r"<([^<>\n]{1,4000})>")
+_NAMED: Final = re.compile(r"<(?:@[UW]|!(?:subteam\^|here|channel|everyone))")
 _AFTER_MENTION: Final = r"[ \t\u00a0]*[:,]?\s*"
 
 
@@ -21,6 +22,11 @@ def plain_text(text: str) -> str:
 def mentions(text: str, user: str | None) -> bool:
     """Tell whether ``text`` names a user."""
     return user is not None and re.search(rf"<@{re.escape(user)}(?:\|[^<>]*)?>", text) is not None
+
+
+def names_somebody(text: str) -> bool:
+    """Tell whether ``text`` names anybody: a user, a group, or all who are there."""
+    return _NAMED.search(text) is not None
 
 
 def without_mention(text: str, user: str | None) -> str:

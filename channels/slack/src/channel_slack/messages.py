@@ -7,7 +7,7 @@ from typing import Final
 
 from channel_kit import Attachment, EventKind, InboundEvent
 from channel_slack.address import message_id
-from channel_slack.markup import mentions, plain_text, without_mention
+from channel_slack.markup import mentions, names_somebody, plain_text, without_mention
 from channel_slack.reading import Fields
 from channel_slack.scope import Scope, origin
 
@@ -29,7 +29,7 @@ def written(fields: Fields, scope: Scope) -> InboundEvent | None:
         return _changed(event, scope)
     if subtype == "message_deleted":
         return _deleted(event, scope)
-    if _is_a_bots(event, scope) or not _is_addressed(event, event, scope):
+    if _is_a_bots(event, scope) or not _may_be_for_us(event, event, scope):
         return None
     if subtype in _WRITTEN:
         return _said(event, scope)
@@ -70,6 +70,7 @@ def _said(event: Fields, scope: Scope, *, is_readable: bool = True) -> InboundEv
         name=_name(event),
         channel=channel,
         thread_ts=_thread(channel, event),
+        is_addressed=_is_addressed(event, event, scope),
         at=ts,
         text=text if is_readable else "",
         attachments=attachments,
@@ -89,10 +90,8 @@ def _changed(event: Fields, scope: Scope) -> InboundEvent | None:
         return None
     if before is not None and before.find_text("text") == message.find_text("text"):
         return None
-    is_addressed = _is_addressed(event, message, scope) or (
-        before is not None and _is_addressed(event, before, scope)
-    )
-    if not is_addressed:
+    versions = [message] if before is None else [message, before]
+    if not any(_may_be_for_us(event, one, scope) for one in versions):
         return None
     channel = event.get_id("channel")
     return scope.event(
@@ -102,6 +101,7 @@ def _changed(event: Fields, scope: Scope) -> InboundEvent | None:
         name=_name(message),
         channel=channel,
         thread_ts=_thread(channel, message),
+        is_addressed=any(_is_addressed(event, one, scope) for one in versions),
         at=event.find_timestamp("event_ts") or event.find_timestamp("ts"),
         text=_text(message, scope),
         attachments=tuple(_attachments(message, scope)),
@@ -116,7 +116,7 @@ def _deleted(event: Fields, scope: Scope) -> InboundEvent | None:
 
 def _removed(event: Fields, before: Fields, scope: Scope) -> InboundEvent | None:
     user = before.find_id("user")
-    if user is None or _is_a_bots(before, scope) or not _is_addressed(event, before, scope):
+    if user is None or _is_a_bots(before, scope) or not _may_be_for_us(event, before, scope):
         return None
     channel = event.get_id("channel")
     ts = event.find_timestamp("deleted_ts") or before.get_timestamp("ts")
@@ -126,6 +126,7 @@ def _removed(event: Fields, before: Fields, scope: Scope) -> InboundEvent | None
         user=user,
         channel=channel,
         thread_ts=_thread(channel, before),
+        is_addressed=_is_addressed(event, before, scope),
         at=event.find_timestamp("event_ts") or event.find_timestamp("ts"),
         reply_to=message_id(scope.team, channel, ts),
     )
@@ -147,6 +148,14 @@ def _is_addressed(event: Fields, message: Fields, scope: Scope) -> bool:
         return True
     parent = message.find_id("parent_user_id")
     return parent is not None and parent == scope.bot_user
+
+
+def _may_be_for_us(event: Fields, message: Fields, scope: Scope) -> bool:
+    """Tell whether a message is for us, or goes on in a thread and names nobody else."""
+    if _is_addressed(event, message, scope):
+        return True
+    is_below = message.find_timestamp("thread_ts") not in (None, message.find_timestamp("ts"))
+    return is_below and not names_somebody(message.find_text("text") or "")
 
 
 def _is_direct(channel: str) -> bool:

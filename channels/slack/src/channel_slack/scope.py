@@ -70,11 +70,13 @@ class Scope:
         **more: Any,
     ) -> InboundEvent:
         """Return an event of a person at a place. ``at`` is Slack's time; None when it has none."""
+        address = Address(self.team, channel, thread_ts, user)
         return InboundEvent(
             external_id=external_id,
             kind=kind,
             sender=Sender(id=sender_id(self.team, user), name=(name or "")[:_LONGEST_NAME] or None),
-            thread=str(Address(self.team, channel, thread_ts, user)),
+            thread=str(address),
+            is_private=address.is_direct,
             occurred_at=moment(at) if at else self.received_at,
             raw=self.raw,
             **more,

@@ -84,7 +84,9 @@ class Streams:
         """
         message = Handle.read(handle)
         if message.is_stream:
-            await self._stop(message)
+            # Whatever comes of that: it is to be gone.
+            with contextlib.suppress(ChannelError):
+                await self._stop(message)
         with contextlib.suppress(MessageGone):
             await self._delete(message.channel, message.ts)
 

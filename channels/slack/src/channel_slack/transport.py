@@ -10,13 +10,13 @@ from typing import Any, Final
 import aiohttp
 
 from channel_kit import PayloadUnreadable
+from channel_kit.answers import read_at_most
 from channel_kit.payload import read_json
 
 # Connecting has its own, shorter limit: running into it proves that nothing was sent.
 LIMITS: Final = aiohttp.ClientTimeout(total=15, connect=5)
 
 _MOST_BYTES: Final = 8 * 1024 * 1024
-_CHUNK_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +67,7 @@ class Transport:
             allow_redirects=False,
             timeout=LIMITS,
         ) as response:
-            try:
-                body = await read_bounded(response, _MOST_BYTES)
-            except OverflowError:
-                raise aiohttp.ClientPayloadError("the answer is too large") from None
+            body = await read_at_most(response, _MOST_BYTES)
+            if body is None:
+                raise aiohttp.ClientPayloadError("the answer is too large")
             yield Answer(status=response.status, headers=response.headers, body=body)
-
-
-async def read_bounded(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
-    """Return the body of a response.
-
-    Raises:
-        OverflowError: it is larger than ``limit_bytes``.
-    """
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-        body += chunk
-        if len(body) > limit_bytes:
-            raise OverflowError(f"more than {limit_bytes} bytes")
-    return bytes(body)

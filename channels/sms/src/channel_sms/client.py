@@ -19,6 +19,7 @@ from twilio.http.response import Response  # type: ignore[import-untyped]  # it 
 from twilio.rest import Client  # type: ignore[import-untyped]  # it has no types
 
 from channel_kit import OutcomeUnknown
+from channel_kit.answers import read_at_most
 from channel_sms.config import SmsConfig
 from channel_sms.problems import Refused, classify
 
@@ -110,16 +111,6 @@ def open_client(config: SmsConfig, http: aiohttp.ClientSession) -> Any:
 def basic_auth(user: str, password: str) -> str:
     """Return the value of an Authorization header."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
-async def read_at_most(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """Return the body, or None if it has more than ``limit`` bytes."""
-    found = bytearray()
-    async for chunk in response.content.iter_any():
-        found += chunk
-        if len(found) > limit:
-            return None
-    return bytes(found)
 
 
 def _json(body: bytes) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from channel_kit import (
     Connected,
     CredentialsRejected,
 )
+from channel_kit.accounts import vouched
 from channel_sms.config import WHATSAPP, SmsConfig
 from channel_sms.problems import Refused
 from channel_sms.signature import OVERRIDES
@@ -56,7 +57,11 @@ async def connect_sender(client: Any, config: SmsConfig, inbound_url: str) -> Co
     if str(account.type).lower() == _TRIAL:
         steps.append("A trial account writes to verified numbers only: verify yours, or upgrade.")
     return Connected(
-        account=f"{config.account_sid}:{config.sender}",
+        account=vouched(
+            f"{config.account_sid}:{config.sender}",
+            api_url=str(config.api_url),
+            platform="twilio.com",
+        ),
         title=f"{account.friendly_name} {write_to or config.sender}",
         config={"inbound_url": inbound_url},
         steps=tuple(steps),

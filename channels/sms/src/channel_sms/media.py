@@ -8,7 +8,8 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from channel_kit import Attachment, CredentialsRejected, OutcomeUnknown, ReplyRejected
-from channel_sms.client import basic_auth, read_at_most
+from channel_kit.answers import read_at_most
+from channel_sms.client import basic_auth
 from channel_sms.config import SmsConfig
 from channel_sms.problems import classify
 

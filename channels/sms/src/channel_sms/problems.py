@@ -21,6 +21,7 @@ from channel_kit import (
     RecipientUnreachable,
     ReplyRejected,
 )
+from channel_kit.answers import is_address_refused, retry_after_seconds
 
 OUTSIDE_WINDOW: Final = 63016
 """WhatsApp takes free text for 24 hours after the person's last message only."""
@@ -59,7 +60,6 @@ _CONGESTED: Final[Mapping[int, float]] = {20429: 1.0, 21611: 30.0, 30001: 30.0, 
 """Seconds to wait where Twilio does not say."""
 
 _MAY_HAVE_READ_IT: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
-_LONGEST_WAIT_SECONDS: Final = 3600.0
 
 
 def describe(code: int) -> str:
@@ -104,7 +104,7 @@ def refusal(refused: Refused) -> ChannelError:
     """Return the contract's name for a refusal."""
     status, code, message = refused.status, refused.code, str(refused)
     if status == HTTPStatus.TOO_MANY_REQUESTS or code in _CONGESTED:
-        wait = _seconds(refused.retry_after)
+        wait = retry_after_seconds(refused.retry_after)
         default = _CONGESTED.get(code or 20429, 1.0)
         return RateLimited(message, retry_after=default if wait is None else wait)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _MAY_HAVE_READ_IT:
@@ -121,25 +121,10 @@ def classify(error: BaseException) -> ChannelError:
 
     Only a failure before the request was written proves that it was not accepted.
     """
-    if _is_address_refused(error):
+    if is_address_refused(error):
         return ReplyRejected("the address is not allowed")
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
         return ReplyRejected("the address is not valid")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return ChannelUnavailable(f"no connection to Twilio ({type(error).__name__})")
     return OutcomeUnknown(f"no answer from Twilio ({type(error).__name__})")
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    if retry_after is None or not (retry_after.isascii() and retry_after.isdigit()):
-        return None
-    return min(float(retry_after), _LONGEST_WAIT_SECONDS)
-
-
-def _is_address_refused(error: BaseException | None) -> bool:
-    """Tell whether the outgoing client's guard refused the address; aiohttp wraps its error."""
-    while error is not None:
-        if getattr(error, "is_address_refused", False):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from aiogram.types import User
 
 from channel_kit import Connected, CredentialsRejected, ReplyRejected
+from channel_kit.accounts import vouched
 from channel_telegram.client import TelegramClient
 from channel_telegram.config import TelegramConfig
 from channel_telegram.inbound import ALLOWED_UPDATES
@@ -40,7 +41,7 @@ class BotAccount:
             self._check(inbound_url)
             await self._client.set_webhook(inbound_url, list(ALLOWED_UPDATES))
         return Connected(
-            account=str(me.id),
+            account=vouched(str(me.id), api_url=self._config.base_url, platform="api.telegram.org"),
             title=f"{me.full_name} (@{me.username})",
             config={"username": me.username},
             steps=_steps(me),

@@ -61,6 +61,11 @@ class Address:
         return self.chat_id > 0
 
     @property
+    def is_unshared(self) -> bool:
+        """Whether one person alone reads here, be it in a group of many."""
+        return self.is_private or self.receiver_id is not None
+
+    @property
     def takes_drafts(self) -> bool:
         """Whether ``sendMessageDraft`` works here: private chats of the bot itself."""
         return self.is_private and self.business_id is None

@@ -14,6 +14,7 @@ from channel_telegram.content import words
 # What stands between a name that was called and what was said: "@coach, how …", "@coach: how …".
 _AFTER_A_NAME: Final = re.compile(r"^[\s,:;–—-]+")
 _GAP: Final = re.compile(r"[ \t]{2,}")
+_CLOSING: Final = tuple(mark.encode("utf-16-le") for mark in ",.:;!?")
 _COMMAND: Final = re.compile(r"/[A-Za-z0-9_]{1,64}(?:@(?P<bot>[A-Za-z0-9_]+))?")
 
 
@@ -77,13 +78,24 @@ def _without_name(bot: Identity, text: str, entities: Sequence[MessageEntity]) -
     for entity in sorted(entities, key=lambda entity: entity.offset, reverse=True):
         start, end = entity.offset * 2, (entity.offset + entity.length) * 2
         if 0 <= start < end <= len(units) and _names(bot, entity, units[start:end]):
-            before, after = units[:start], units[end:]
-            units = before + after
+            units = _joined(units[:start], units[end:])
             found = True
     if not found:
         return None
     rest = units.decode("utf-16-le", "surrogatepass")
     return _AFTER_A_NAME.sub("", _GAP.sub(" ", rest)).rstrip()
+
+
+def _joined(before: bytes, after: bytes) -> bytes:
+    """Return what is left around a name: "Hey @coach, how" becomes "Hey, how"."""
+    rest = before.decode("utf-16-le", "surrogatepass").rstrip(" ")
+    if not rest or after[:2] not in _CLOSING:
+        return before + after
+    # A name between two marks needed both; what is left needs one, and a comma is the weaker.
+    rest = rest.removesuffix(",")
+    if rest.endswith((".", ":", ";", "!", "?")):
+        after = after[2:]
+    return rest.encode("utf-16-le", "surrogatepass") + after
 
 
 def _names(bot: Identity, entity: MessageEntity, units: bytes) -> bool:

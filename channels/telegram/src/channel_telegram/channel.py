@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -35,11 +36,13 @@ from channel_telegram.addressing import Identity
 from channel_telegram.client import TelegramClient
 from channel_telegram.config import TelegramConfig
 from channel_telegram.files import MOST_FILE_BYTES, FileFetcher
-from channel_telegram.inbound import parse_events
+from channel_telegram.inbound import is_update, parse_events
 from channel_telegram.outbound import PENDING, Content
 from channel_telegram.polling import UpdatePoller
 
 SECRET_HEADER: Final = "x-telegram-bot-api-secret-token"  # noqa: S105 - the name of a header
+
+_log = logging.getLogger(__name__)
 
 
 class TelegramChannel:
@@ -94,10 +97,19 @@ class TelegramChannel:
     def parse(self, request: WebhookRequest) -> Sequence[InboundEvent]:
         """Return the events of one update; none where nobody said anything to the bot.
 
+        None too where the update cannot be read: refused, it would come again for a day, and
+        nothing newer of its chat before it.
+
         Raises:
             PayloadUnreadable: it is no update.
         """
-        return parse_events(request.body, self._identity, request.received_at)
+        try:
+            return parse_events(request.body, self._identity, request.received_at)
+        except PayloadUnreadable as error:
+            if not is_update(request.body):
+                raise
+            _log.warning("telegram.update_skipped: %s", error)
+            return ()
 
     def acknowledge(self, request: WebhookRequest) -> Acknowledgement:
         """Answer a pressed button, so that it stops spinning; all else with an empty 200."""
@@ -187,7 +199,10 @@ class TelegramChannel:
         if not self._budget.take(address.chat_id):
             return draft.handle
         if draft.handle is None:
-            return address.handle(await self._client.send_text(address, Content(PENDING)))
+            # The answer will be in this message, so it says already whom it answers.
+            asked = None if address.is_private else address.answered(draft.in_reply_to)
+            number = await self._client.send_text(address, Content(PENDING), reply_to=asked)
+            return address.handle(number)
         number = address.message_in(draft.handle)
         await self._client.edit_text(address, number, content)
         return draft.handle

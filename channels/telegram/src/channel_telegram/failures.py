@@ -17,6 +17,7 @@ from channel_kit import (
     ReplyRejected,
     ThreadMoved,
 )
+from channel_kit.answers import is_address_refused, retry_after_seconds
 from channel_telegram.address import Address
 
 _DEFAULT_WAIT_SECONDS: Final = 5.0
@@ -43,7 +44,8 @@ _ENTITIES_ARE_WRONG: Final = ("parse entities", "entity", "entities")
 class Refusal(Exception):
     """Telegram's own "no": ``{"ok": false, …}``. Never leaves this package.
 
-    ``description`` is Telegram's, without the token. ``retry_after`` is in seconds.
+    ``description`` is Telegram's, without the token, fit to be shown on a line. ``retry_after`` is
+    in seconds.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(status)
         self.status = status
-        self.description = description[:200]
+        self.description = "".join(c for c in description if c.isprintable())[:200]
         self.retry_after = retry_after
         self.migrate_to_chat_id = migrate_to_chat_id
 
@@ -110,9 +112,8 @@ def unreadable(status: int, retry_after: str | None) -> ChannelError:
     """Return the contract's name for an answer that is not Telegram's: a proxy's page, say."""
     said = f"the answer is not Telegram's (status {status})"
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        is_number = retry_after is not None and retry_after.isascii() and retry_after.isdigit()
-        wait = float(retry_after) if retry_after and is_number else _DEFAULT_WAIT_SECONDS
-        return RateLimited(said, retry_after=min(wait, 3600.0))
+        wait = retry_after_seconds(retry_after)
+        return RateLimited(said, retry_after=_DEFAULT_WAIT_SECONDS if wait is None else wait)
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return ReplyRejected(said)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -126,19 +127,10 @@ def classify(error: Exception) -> ChannelError:
 
     Only a failure before the request was written proves that nothing was accepted.
     """
-    if _is_address_refused(error):
+    if is_address_refused(error):
         return ReplyRejected("the address of the Bot API is not allowed")
     if isinstance(error, aiohttp.InvalidURL):
         return ReplyRejected("the address of the Bot API is not valid")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return ChannelUnavailable(f"no connection to Telegram ({type(error).__name__})")
     return OutcomeUnknown(f"no answer from Telegram ({type(error).__name__})")
-
-
-def _is_address_refused(error: BaseException | None) -> bool:
-    """Tell whether the outgoing client's guard refused the address; aiohttp may have wrapped it."""
-    while error is not None:
-        if getattr(error, "is_address_refused", False):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

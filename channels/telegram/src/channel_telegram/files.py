@@ -17,10 +17,10 @@ from channel_kit import (
     RateLimited,
     ReplyRejected,
 )
+from channel_kit.answers import read_at_most
 from channel_telegram.client import TelegramClient
 from channel_telegram.config import TelegramConfig
 from channel_telegram.failures import classify
-from channel_telegram.session import read_at_most
 
 MOST_FILE_BYTES: Final = 20 << 20
 """Bot API, getFile: "bots can download files of up to 20MB in size"."""

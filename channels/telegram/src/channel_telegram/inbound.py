@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from channel_telegram.addressing import Identity, answered_message, said_to
 from channel_telegram.content import attachments, is_unreadable
 
 _LONGEST_NAME: Final = 256
+_UPDATE: Final = re.compile(rb'\s*\{\s*"update_id"\s*:\s*[0-9]')
 _OUT: Final = frozenset({"left", "kicked"})
 
 # Telegram grows every month. When a message has something in it that this version of aiogram does
@@ -67,6 +69,7 @@ class _Delivery:
             "kind": kind,
             "sender": sender,
             "thread": str(address),
+            "is_private": address.is_unshared,
             "occurred_at": self.received_at,
             "raw": self.raw,
         }
@@ -113,6 +116,13 @@ def parse_events(body: bytes, bot: Identity, received_at: datetime) -> tuple[Inb
     except ValidationError as error:
         places = {".".join(map(str, p["loc"][:3])) for p in error.errors(include_input=False)}
         raise PayloadUnreadable(f"no update of Telegram: {', '.join(sorted(places))}") from None
+    except (OverflowError, OSError, ValueError) as error:  # a time that no calendar has
+        raise PayloadUnreadable(f"no update of Telegram: {type(error).__name__}") from None
+
+
+def is_update(body: bytes) -> bool:
+    """Whether bytes that cannot be read are an update all the same: it begins with its number."""
+    return _UPDATE.match(body) is not None
 
 
 def _validated(model: type[BaseModel], value: object) -> BaseModel:

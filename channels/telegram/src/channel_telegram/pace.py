@@ -24,7 +24,8 @@ _MINUTE_SECONDS: Final = 60.0
 
 def tolls(address: Address) -> Sequence[Toll]:
     """Return what one reply draws: from the bot's bucket and from its chat's."""
-    bot = Toll(bucket="bot", per_second=30, burst=30, amount=_CALLS_PER_REPLY)
+    # Half of it at once: answers follow their placeholders later than they are drawn for.
+    bot = Toll(bucket="bot", per_second=30, burst=15, amount=_CALLS_PER_REPLY)
     bucket = f"chat:{address.chat_id}"
     if address.is_private:
         return bot, Toll(bucket=bucket, per_second=1, burst=3, amount=_CALLS_PER_REPLY)

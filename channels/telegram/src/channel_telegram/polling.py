@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from channel_kit import ChannelError, Deliver, InboundEvent, PayloadUnreadable
+from channel_kit import ChannelError, Deliver, InboundEvent, OutcomeUnknown, PayloadUnreadable
 from channel_telegram.addressing import Identity
 from channel_telegram.client import TelegramClient
 from channel_telegram.inbound import ALLOWED_UPDATES, parse_events
@@ -33,7 +33,8 @@ class UpdatePoller:
         """Receive until cancelled.
 
         Raises:
-            ChannelError: contact was lost, or another program fetches this bot's updates.
+            ChannelError: contact was lost, what comes is no update, or another program fetches
+                this bot's updates.
         """
         # Both ways exclude each other; what waited for the webhook comes this way then.
         await self._client.delete_webhook()
@@ -56,7 +57,10 @@ class UpdatePoller:
             await deliver(events)
         for update in updates:
             await self._answer_button(update)
-        return max(int(update["update_id"]) for update in updates) + 1
+        numbers = [number for update in updates if type(number := update.get("update_id")) is int]
+        if not numbers:
+            raise OutcomeUnknown("the answer holds no updates of Telegram")
+        return max(numbers) + 1
 
     def _events(self, update: dict[str, Any]) -> tuple[InboundEvent, ...]:
         try:

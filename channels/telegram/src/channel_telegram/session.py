@@ -17,6 +17,7 @@ from aiogram.types import InputFile
 from pydantic import ValidationError
 
 from channel_kit import OutcomeUnknown, ReplyRejected
+from channel_kit.answers import read_at_most
 from channel_telegram.failures import Refusal, classify, unreadable
 
 MOST_ANSWER_BYTES: Final = 8 << 20
@@ -135,16 +136,6 @@ class GatewaySession(BaseSession):
                     yield chunk
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise classify(error) from None
-
-
-async def read_at_most(response: aiohttp.ClientResponse, most: int) -> bytes | None:
-    """Return the body, or None as soon as it is longer than ``most`` bytes."""
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(65536):
-        body += chunk
-        if len(body) > most:
-            return None
-    return bytes(body)
 
 
 def _refusal(envelope: Response[Any], status: int, token: str) -> Refusal:

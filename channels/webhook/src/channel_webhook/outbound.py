@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -21,9 +20,9 @@ from channel_kit import (
     Reply,
     ReplyRejected,
 )
+from channel_kit.answers import is_address_refused, retry_after_seconds
 
 _DEFAULT_WAIT_SECONDS: Final = 30.0
-_LONGEST_WAIT_SECONDS: Final = 3600.0
 _MAY_HAVE_READ_IT: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 # 410 is how Standard Webhooks says "this endpoint is gone, stop"; 401 says that every later reply
 # would fail as this one did. A 403 may be a firewall's opinion of one text, so it is not here.
@@ -79,48 +78,18 @@ def check_status(status: int, headers: Mapping[str, str], *, now: datetime) -> N
     raise ReplyRejected(message)
 
 
-def retry_after_seconds(value: str | None, *, now: datetime) -> float | None:
-    """Return what a Retry-After header asks for, 0 to 3,600 s; None when it asks for nothing.
-
-    Both forms of RFC 9110 section 10.2.3: seconds, or a date.
-    """
-    if value is None:
-        return None
-    if value.isascii() and value.isdigit():
-        # A float takes any number of digits; int() stops at 4,300.
-        return min(float(value), _LONGEST_WAIT_SECONDS)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), _LONGEST_WAIT_SECONDS)
-
-
 def classify(error: Exception) -> ChannelError:
     """Return the contract's name for a request that got no answer.
 
     Only a failure before the request was written proves that the reply was not accepted.
     """
-    if _is_address_refused(error):
+    if is_address_refused(error):
         return ReplyRejected("the callback address is not allowed")
     if isinstance(error, aiohttp.InvalidURL):
         return ReplyRejected("the callback address is not valid")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return ChannelUnavailable(f"no connection to the receiver ({type(error).__name__})")
     return OutcomeUnknown(f"no answer from the receiver ({type(error).__name__})")
-
-
-def _is_address_refused(error: BaseException | None) -> bool:
-    """Tell whether the outgoing client's guard refused the address.
-
-    The guard marks its ``OSError``; aiohttp wraps it, and may bundle those of several addresses.
-    """
-    while error is not None:
-        if getattr(error, "is_address_refused", False):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _encode(body: dict[str, object]) -> bytes:

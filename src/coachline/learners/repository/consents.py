@@ -51,7 +51,10 @@ class ConsentRepository:
         connection_id: ConnectionId,
         changes: Sequence[str],
     ) -> ConsentRow | None:
-        """The newest line that says one of ``changes``."""
+        """The newest line that says one of ``changes``.
+
+        By the database's clock: ids are made by many processes, whose clocks differ.
+        """
         return await session.scalar(
             select(ConsentRow)
             .where(
@@ -61,6 +64,6 @@ class ConsentRepository:
                 ConsentRow.purpose == _PURPOSE,
                 ConsentRow.change.in_(changes),
             )
-            .order_by(ConsentRow.id.desc())
+            .order_by(ConsentRow.created_at.desc(), ConsentRow.id.desc())
             .limit(1)
         )

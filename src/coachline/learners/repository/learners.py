@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import literal, select, update
@@ -15,6 +16,10 @@ from coachline.learners.tables import IdentityRow, LearnerRow
 _FIND_IDENTITY = """
 select id, learner_id from identity where tenant_id = $1 and connection_id = $2 and sender = $3
 """
+# Waits for who is moving the identity, and keeps it where it is until the transaction ends.
+_HOLD_IDENTITY = """
+select id, learner_id from identity where tenant_id = $1 and id = $2 for key share
+"""
 
 
 class LearnerRepository:
@@ -27,6 +32,14 @@ class LearnerRepository:
         # Every message asks this before it is acknowledged: asyncpg alone takes a third as long.
         driver = await driver_connection(session)
         row = await driver.fetchrow(_FIND_IDENTITY, session.tenant_id, connection_id, sender)
+        return None if row is None else _identity(row["id"], row["learner_id"])
+
+    async def hold_identity(
+        self, session: TenantSession, identity_id: IdentityId
+    ) -> Identity | None:
+        """The identity as it is now, kept from moving to another learner meanwhile."""
+        driver = await driver_connection(session)
+        row = await driver.fetchrow(_HOLD_IDENTITY, session.tenant_id, identity_id)
         return None if row is None else _identity(row["id"], row["learner_id"])
 
     async def add_identity(
@@ -73,6 +86,22 @@ class LearnerRepository:
             .returning(LearnerRow.id)
         )
         return None if added.one_or_none() is None else _identity(identity_id, learner_id)
+
+    async def find_marked(
+        self, session: TenantSession, connection_id: ConnectionId, marks: Sequence[str]
+    ) -> LearnerId | None:
+        """Whose forgotten sender bears one of these marks; the one forgotten last."""
+        found = await session.scalar(
+            select(IdentityRow.learner_id)
+            .where(
+                IdentityRow.tenant_id == session.tenant_id,
+                IdentityRow.connection_id == connection_id,
+                IdentityRow.mark.in_(marks),
+            )
+            .order_by(IdentityRow.id.desc())
+            .limit(1)
+        )
+        return None if found is None else LearnerId(found)
 
     async def find(self, session: TenantSession, learner_id: LearnerId) -> Learner | None:
         """The learner with this id, if it is one of the tenant's."""

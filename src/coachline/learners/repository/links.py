@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select, update
 
 from coachline.foundation.database import TenantSession
-from coachline.foundation.ids import IdentityId, LearnerId, new_id
+from coachline.foundation.ids import ConnectionId, IdentityId, LearnerId, new_id
 from coachline.learners.tables import IdentityRow, LearnerRow, LinkCodeRow
 
 
@@ -81,6 +81,20 @@ class LinkRepository:
             update(LearnerRow)
             .where(LearnerRow.tenant_id == session.tenant_id, LearnerRow.id.in_(learners))
             .values(name=None)
+        )
+
+    async def remove_marks(
+        self, session: TenantSession, connection_id: ConnectionId, marks: list[str]
+    ) -> None:
+        """Take these marks off whoever bears them."""
+        await session.execute(
+            update(IdentityRow)
+            .where(
+                IdentityRow.tenant_id == session.tenant_id,
+                IdentityRow.connection_id == connection_id,
+                IdentityRow.mark.in_(marks),
+            )
+            .values(mark=None)
         )
 
     async def list_forgotten(

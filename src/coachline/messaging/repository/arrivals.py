@@ -7,6 +7,7 @@ trip, in asyncpg's own prepared statements.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -28,11 +29,17 @@ with held as (
   select $1, $5::uuid, $2, held.id, $6, $7, $8, $9, $10::jsonb, $11::jsonb, $12::timestamptz,
     held.last_seq + 1, $15::text, $16::text, case when $16 <> 'new' then clock_timestamp() end
   from held
+  where not exists (
+    select from inbox_event erased
+    where erased.tenant_id = $1 and erased.connection_id = $2
+      and erased.external_id = any ($18::text[])
+  )
   on conflict (tenant_id, connection_id, external_id) do nothing
   returning id
 ), moved as (
   update conversation set
     last_seq = held.last_seq + 1,
+    is_private = conversation.is_private and $17::boolean,
     burst_at = case when $16 <> 'new' then burst_at
       when held.state = 'idle' or burst_at is null then clock_timestamp()
       else burst_at end,
@@ -80,12 +87,15 @@ class ArrivalRepository:
         identity_id: IdentityId,
         settle_seconds: float,
         cap_seconds: float,
+        erased_as: Sequence[str],
         state: Literal["new", "recorded"] = "new",
     ) -> Arrival | None:
         """Store an event in its conversation and, unless it is only recorded, move the burst's end.
 
         A burst pushes the due time by the settle window, never past the burst's cap. It never
-        pulls it: who waits for a retry goes on waiting, and holds no credit meanwhile.
+        pulls it: who waits for a retry goes on waiting, and holds no credit meanwhile. A thread in
+        which others were once seen to read along is never private again. ``erased_as`` are the
+        marks that the event would have if it was erased here.
 
         Returns:
             None when there is no such conversation yet; ``is_new`` is False, and nothing changed,
@@ -110,6 +120,8 @@ class ArrivalRepository:
             timedelta(seconds=cap_seconds),
             event.consent,
             state,
+            event.is_private,
+            list(erased_as),
         )
         if found is None:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from coachline.foundation.database import TenantSession
@@ -66,6 +66,22 @@ class ConnectionRepository:
             .where(ConnectionRow.id == connection_id)
             .values(**values)
             .returning(ConnectionRow)
+        )
+
+    async def note_health(
+        self,
+        session: TenantSession,
+        connection_id: ConnectionId,
+        *,
+        problem: str | None,
+        **how: Any,
+    ) -> None:
+        """Write how well a connection hears; its problem only while it is open."""
+        is_open = ConnectionRow.state == "active"
+        await session.execute(
+            update(ConnectionRow)
+            .where(ConnectionRow.id == connection_id)
+            .values(problem=case((is_open, problem), else_=ConnectionRow.problem), **how)
         )
 
     async def set_config(

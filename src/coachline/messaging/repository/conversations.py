@@ -62,6 +62,7 @@ class ConversationRepository:
         identity_id: UUID,
         learner_id: UUID,
         thread: str,
+        is_private: bool,
     ) -> None:
         """Make the row of this learner in this thread, unless another transaction just did."""
         await session.execute(
@@ -73,6 +74,7 @@ class ConversationRepository:
                 identity_id=identity_id,
                 learner_id=learner_id,
                 thread=thread,
+                is_private=is_private,
             )
             .on_conflict_do_nothing()
         )

@@ -34,12 +34,13 @@ class ErasureRepository:
     async def find_newest(
         self, session: TenantSession, identity_id: IdentityId
     ) -> ConversationId | None:
-        """The conversation of an identity that was used last."""
+        """The conversation of an identity that was used last, of those where nobody reads along."""
         found = await session.scalar(
             select(ConversationRow.id)
             .where(
                 ConversationRow.tenant_id == session.tenant_id,
                 ConversationRow.identity_id == identity_id,
+                ConversationRow.is_private,
             )
             .order_by(ConversationRow.updated_at.desc())
             .limit(1)
@@ -122,6 +123,20 @@ class ErasureRepository:
                 ConversationRow.id.in_(conversations),
             )
             .values(thread=func.concat(mark, ConversationRow.id))
+        )
+
+    async def list_unmarked(
+        self, session: TenantSession, conversations: Sequence[ConversationId], *, mark: str
+    ) -> list[EventRow]:
+        """The events of these conversations that bear the platform's own ids."""
+        return list(
+            await session.scalars(
+                select(EventRow).where(
+                    EventRow.tenant_id == session.tenant_id,
+                    EventRow.conversation_id.in_(conversations),
+                    ~func.starts_with(EventRow.external_id, mark),
+                )
+            )
         )
 
     async def list_unscrubbed(

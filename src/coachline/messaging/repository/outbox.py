@@ -15,7 +15,7 @@ from coachline.messaging.tables import ConversationRow, ReplyRow
 from coachline.messaging.turns import SendOutcome
 
 _UNSETTLED = ("pending", "sending")
-_IN_DOUBT = ("sending", "unknown")
+_UNPROVEN = ("pending", "sending", "unknown")
 # States stand in the SQL itself: a partial index cannot be proven to fit a parameter, and without
 # it a look at a long conversation reads all of it.
 _IS_UNSETTLED = text("outbox_reply.state in ('pending', 'sending')")
@@ -189,11 +189,14 @@ class OutboxRepository:
         return None
 
     def keep_report(self, reply: ReplyRow, report: DeliveryReport) -> None:
-        """Note a locked reply's report; one in doubt was taken, then."""
+        """Note a locked reply's report; it proves that the platform took it, whatever we think.
+
+        One that waits to be sent again was taken at an earlier attempt, whose answer was lost.
+        """
         reply.report, reply.reported_at = report.status, func.clock_timestamp()
         if report.problem:
             reply.problem = report.problem[:500]
-        if reply.state in _IN_DOUBT:
+        if reply.state in _UNPROVEN:
             reply.state, reply.sent_at = "sent", func.clock_timestamp()
             reply.receipt = {"external_id": report.external_id, "details": {"by": "report"}}
 

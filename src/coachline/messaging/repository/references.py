@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import func, or_, select, update
@@ -10,6 +11,8 @@ from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ConversationId
 from coachline.messaging.tables import EventRow, ReplyRow, TurnRow
 
+# How far back a change may lie that overtook its message: the cost of a turn does not grow.
+_PLACES = 50
 _WORDS = ("message", "command", "button")
 
 
@@ -73,10 +76,38 @@ class ReferenceRepository:
         )
         return found is not None
 
+    async def list_early_changes(
+        self,
+        session: TenantSession,
+        conversation_id: ConversationId,
+        about: Sequence[str],
+        *,
+        before_seq: int,
+    ) -> list[EventRow]:
+        """Edits and deletions of these messages that ended within the last places before them."""
+        return list(
+            await session.scalars(
+                select(EventRow)
+                .where(
+                    EventRow.tenant_id == session.tenant_id,
+                    EventRow.conversation_id == conversation_id,
+                    EventRow.seq >= before_seq - _PLACES,
+                    EventRow.seq < before_seq,
+                    EventRow.kind.in_(("edit", "delete")),
+                    EventRow.state == "recorded",
+                    EventRow.reply_to.in_(about),
+                )
+                .order_by(EventRow.seq)
+            )
+        )
+
     async def scrub(
         self, session: TenantSession, conversation_id: ConversationId, external_id: str
     ) -> bool:
-        """Take the words and files of a message and of its edits away; the rows stay."""
+        """Take the words and files of a message and of its edits away; the rows stay.
+
+        Platforms say in a deletion what was deleted: that goes as well.
+        """
         done = await session.scalars(
             update(EventRow)
             .where(
@@ -84,7 +115,7 @@ class ReferenceRepository:
                 EventRow.conversation_id == conversation_id,
                 or_(
                     EventRow.external_id == external_id,
-                    (EventRow.kind == "edit") & (EventRow.reply_to == external_id),
+                    EventRow.kind.in_(("edit", "delete")) & (EventRow.reply_to == external_id),
                 ),
             )
             .values(text="", raw={}, attachments=[])

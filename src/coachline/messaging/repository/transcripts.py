@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, String, cast, literal, null, select, union_all
+from sqlalchemy import Select, String, cast, literal, null, select, text, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Row
 
 from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ConversationId
 from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow
+
+# Kinds stand in the SQL itself: of a parameter PostgreSQL cannot tell how much it leaves.
+_IS_SAID = text("inbox_event.kind not in ('receipt', 'reaction')")
 
 
 class TranscriptRepository:
@@ -26,7 +29,7 @@ class TranscriptRepository:
         before: int | None,
         limit: int,
     ) -> list[Row[*tuple[Any, ...]]]:
-        """Messages by place, ascending; with ``before`` alone, the newest ones below it.
+        """Messages by place, ascending; with ``before`` alone, the newest that were said below it.
 
         Both halves are limited before they are merged, so the cost is the page's, not the
         conversation's.
@@ -34,6 +37,9 @@ class TranscriptRepository:
         backwards = before is not None and after is None
         events = self._events(conversation_id)
         replies = self._replies(conversation_id)
+        if backwards:
+            # A reply of a texting platform has three reports: they would push out what was said.
+            events = events.where(_IS_SAID)
         if after is not None:
             events = events.where(EventRow.seq > after)
             replies = replies.where(ReplyRow.seq > after)
@@ -94,6 +100,7 @@ class TranscriptRepository:
         limit: int,
         connection_id: UUID | None,
         learner_id: UUID | None,
+        except_identity_id: UUID | None,
     ) -> list[ConversationRow]:
         """Conversations, newest first."""
         query = select(ConversationRow).order_by(ConversationRow.id.desc()).limit(limit)
@@ -103,6 +110,8 @@ class TranscriptRepository:
             query = query.where(ConversationRow.connection_id == connection_id)
         if learner_id is not None:
             query = query.where(ConversationRow.learner_id == learner_id)
+        if except_identity_id is not None:
+            query = query.where(ConversationRow.identity_id != except_identity_id)
         return list(await session.scalars(query))
 
     async def find_conversation(

@@ -21,7 +21,9 @@ from channel_kit.errors import (
 )
 
 _FAULTS_WITH_AN_ERROR = tuple(
-    fault for fault in Fault if fault not in (Fault.NONE, Fault.NO_ANSWER, Fault.UNREADABLE_ANSWER)
+    fault
+    for fault in Fault
+    if fault not in (Fault.NONE, Fault.NO_ANSWER, Fault.UNREADABLE_ANSWER, Fault.MESSAGE_GONE)
 )
 
 

@@ -15,7 +15,7 @@ from channel_kit.errors import PayloadUnreadable, SignatureMismatch
 from channel_kit.text import clean
 
 _JUNK = ("", " ", "=", ",", "v1", "v0=", "é\udcff", "\x00", "9" * 5000, "x" * 9000, "nan")
-_GARBAGE = (
+GARBAGE = (
     b"",
     b"\xff\xfe",
     b"null",
@@ -122,7 +122,7 @@ class InboundQuestions(Subject):
 
     def test_garbage_is_only_ever_unreadable(self) -> None:
         """Signed, but broken: events, or the one error that the gateway answers with a 400."""
-        bodies = [*_GARBAGE, *(b for entry in self.recorded().values() for b in _wrong(entry[0]))]
+        bodies = [*GARBAGE, *(b for entry in self.recorded().values() for b in _wrong(entry[0]))]
         for body in bodies:
             with contextlib.suppress(PayloadUnreadable):
                 self._parse(self.genuine(body))

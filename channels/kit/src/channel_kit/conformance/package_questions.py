@@ -8,7 +8,8 @@ from importlib.metadata import entry_points
 import pytest
 from pydantic import ValidationError
 
-from channel_kit.abilities import Streaming
+from channel_kit.abilities import Fetching, Placeholder, Reconciling, Streaming, Typing
+from channel_kit.conformance.asking import ABILITIES, has
 from channel_kit.conformance.subject import NOWHERE, Subject
 from channel_kit.contract import Capabilities, Channel
 
@@ -46,8 +47,18 @@ class PackageQuestions(Subject):
 
     def test_its_abilities_and_its_capabilities_agree(self) -> None:
         """What it says that it can do, it can do, and the other way round."""
-        claims = self.channel.capabilities.streaming
-        assert isinstance(self.connect(), Streaming) is claims
+        capabilities, connected = self.channel.capabilities, self.connect()
+        assert isinstance(connected, Streaming) is capabilities.streaming
+        assert isinstance(connected, Typing) is capabilities.typing
+        assert isinstance(connected, Fetching) is capabilities.attachments_in
+        if isinstance(connected, Reconciling | Placeholder):
+            assert not capabilities.idempotent_send, "what is safe to send again needs neither"
+        assert (capabilities.attachment_bytes is not None) is capabilities.attachments_in
+
+    def test_its_class_has_its_abilities(self) -> None:
+        """An ability that only an instance has would be used, and never questioned here."""
+        for ability in ABILITIES:
+            assert isinstance(self.connect(), ability) is has(self.channel, ability), ability
 
     def test_its_settings_refuse_what_is_missing(self) -> None:
         """Nothing that a tenant must give has a default: least of all a secret."""

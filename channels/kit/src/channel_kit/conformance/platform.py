@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
@@ -19,7 +19,7 @@ REDIRECT_PATH: Final = "/elsewhere"
 
 
 class Fault(StrEnum):
-    """What goes wrong with a reply that is sent."""
+    """What goes wrong with a call. ``MESSAGE_GONE``: somebody took away what it is about."""
 
     NONE = "none"
     RATE_LIMITED = "rate limited"
@@ -29,6 +29,7 @@ class Fault(StrEnum):
     SERVER_ERROR = "server error"
     REPLY_REJECTED = "reply rejected"
     RECIPIENT_GONE = "recipient gone"
+    MESSAGE_GONE = "message gone"
     CREDENTIALS_REJECTED = "credentials rejected"
     REDIRECT = "redirect"
     UNREADABLE_ANSWER = "unreadable answer"
@@ -58,23 +59,35 @@ DEFAULT_ANSWERS: Final[Mapping[Fault, Answer]] = {
     Fault.SERVER_ERROR: Answer(500),
     Fault.REPLY_REJECTED: Answer(400),
     Fault.RECIPIENT_GONE: Answer(410),
+    Fault.MESSAGE_GONE: Answer(404),
     Fault.CREDENTIALS_REJECTED: Answer(401),
     Fault.REDIRECT: Answer(302, {"Location": REDIRECT_PATH}),
     Fault.UNREADABLE_ANSWER: Answer(200, {"Content-Type": "text/html"}, b"<html>\xff"),
 }
 """How a platform that speaks plain HTTP shows each fault."""
 
+Respond = Callable[[Call, Sequence[Call]], Answer]
+"""What the platform answers a call, and after which earlier ones."""
+
 
 class ScriptedPlatform:
     """An HTTP server on a free loopback port, for the length of an ``async with``.
 
     ``calls`` is everything that it got, in order. ``called`` is set by the first call,
-    ``abandoned`` when a caller hung up before its answer.
+    ``abandoned`` when a caller hung up before its answer. ``fault`` may be changed on the way, all
+    but ``CONNECTION_REFUSED``, and so may ``respond``.
     """
 
-    def __init__(self, fault: Fault = Fault.NONE, answer: Answer | None = None) -> None:
-        self._fault = fault
-        self._answer = answer or Answer()
+    def __init__(
+        self,
+        fault: Fault = Fault.NONE,
+        answer: Answer | None = None,
+        *,
+        respond: Respond | None = None,
+    ) -> None:
+        given = answer or Answer()
+        self.respond: Respond = respond or (lambda call, earlier: given)
+        self.fault = fault
         server = web.Server(self._handle, handler_cancellation=True)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         self.calls: list[Call] = []
@@ -88,7 +101,7 @@ class ScriptedPlatform:
         await site.start()
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
-        if self._fault is Fault.CONNECTION_REFUSED:
+        if self.fault is Fault.CONNECTION_REFUSED:
             await site.stop()
         return self
 
@@ -103,15 +116,16 @@ class ScriptedPlatform:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.calls.append(Call(request.method, request.path_qs, headers, body))
+        call = Call(request.method, request.path_qs, headers, body)
+        earlier = tuple(self.calls)
+        self.calls.append(call)
         self.called.set()
-        if self._fault is Fault.NO_ANSWER:
+        if self.fault is Fault.NO_ANSWER:
             await self._wait_until_abandoned()
-        if self._fault is Fault.CUT_AFTER_REQUEST and request.transport is not None:
+        if self.fault is Fault.CUT_AFTER_REQUEST and request.transport is not None:
             request.transport.abort()
-        return web.Response(
-            status=self._answer.status, headers=self._answer.headers, body=self._answer.body
-        )
+        answer = self.respond(call, earlier)
+        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     async def _wait_until_abandoned(self) -> None:
         try:

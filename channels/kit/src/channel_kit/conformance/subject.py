@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import aiohttp
+import pytest
 from pydantic import BaseModel, ConfigDict
 
 from channel_kit.conformance.platform import (
@@ -22,10 +23,43 @@ from channel_kit.conformance.platform import (
     Fault,
     ScriptedPlatform,
 )
-from channel_kit.contract import Channel, InboundEvent, Reply, WebhookRequest
+from channel_kit.contract import (
+    Attachment,
+    Channel,
+    EventKind,
+    InboundEvent,
+    Reply,
+    WebhookRequest,
+)
+from channel_kit.errors import (
+    ChannelError,
+    ChannelUnavailable,
+    CredentialsRejected,
+    OutcomeUnknown,
+    RateLimited,
+    RecipientUnreachable,
+    ReplyRejected,
+    ThreadMoved,
+)
 
 NOWHERE: Final = "http://127.0.0.1:9"
 RECEIVED_AT: Final = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
+
+FILE: Final = b"%PDF-1.7 not a real one\n" * 40
+"""The content of the file that :meth:`Subject.file` names."""
+
+LEAVES: Final = (
+    RateLimited,
+    ChannelUnavailable,
+    OutcomeUnknown,
+    ReplyRejected,
+    ThreadMoved,
+    RecipientUnreachable,
+    CredentialsRejected,
+)
+"""The errors of the contract that a call of the platform may end with."""
+
+_ANSWERED: Final = frozenset({EventKind.MESSAGE, EventKind.COMMAND, EventKind.BUTTON})
 
 
 class Sample(BaseModel):
@@ -56,11 +90,23 @@ class Sent:
     key: str | None = None
 
 
+@dataclass(frozen=True)
+class Mailbox:
+    """Messages that a platform keeps for a channel that fetches them.
+
+    ``confirmed`` tells how many of them the channel has told it to forget.
+    """
+
+    channel: Channel
+    confirmed: Callable[[], int]
+
+
 class Subject(ABC):
     """A channel and its platform, as the questions see them.
 
-    A subclass gives two class attributes and five methods; it changes :meth:`answer` when its
-    platform shows faults in another way than by plain HTTP status.
+    A subclass gives two class attributes and six methods; it changes :meth:`answer` when its
+    platform shows faults in another way than by plain HTTP status, and :meth:`check_rendered` when
+    its platform reads more in a text than its words. What an ability needs is said there.
     """
 
     channel: ClassVar[type[Channel]]
@@ -106,6 +152,42 @@ class Subject(ABC):
         """Return how the platform answers under ``fault``."""
         return DEFAULT_ANSWERS.get(fault, Answer())
 
+    def answer_call(self, call: Call, earlier: Sequence[Call]) -> Answer:
+        """Return how a platform where nothing is wrong answers ``call`` after the ``earlier`` ones.
+
+        A channel changes it that makes other calls than that of ``send``, or reads back.
+        """
+        return self.answer(Fault.NONE)
+
+    def check_rendered(self, call: Call) -> None:
+        """Fail if ``call`` would show more than words and styles: a ping, a preview, a broken tag.
+
+        Raises:
+            AssertionError: it would. What cannot be read at all is wrong on every platform.
+        """
+        assert self.read_call(call).text.strip()
+
+    def shown(self, calls: Sequence[Call]) -> list[str]:
+        """Return the texts that people see after ``calls``; for ``Filling``."""
+        return [self.read_call(call).text for call in calls]
+
+    def mailbox(self, texts: Sequence[str]) -> AbstractAsyncContextManager[Mailbox]:
+        """Run a platform that keeps a message with each of ``texts``; for ``Polling``."""
+        raise NotImplementedError
+
+    def file(self, platform_url: str) -> Attachment:
+        """Return an attachment that is :data:`FILE` at the platform; for ``Fetching``."""
+        raise NotImplementedError
+
+    def foreign_files(self, platform_url: str, elsewhere_url: str) -> Sequence[Attachment]:
+        """Return attachments that seem to be at the platform, but are elsewhere; for ``Fetching``.
+
+        A channel changes it whose references are no addresses.
+        """
+        foreign = elsewhere_url.partition("://")[2]
+        addresses = (f"{elsewhere_url}/file", f"{platform_url}@{foreign}/file")
+        return [Attachment(kind="document", reference=address) for address in addresses]
+
     # What follows is for the questions.
 
     def connect(self, platform_url: str = NOWHERE, http: object = None) -> Channel:
@@ -119,10 +201,26 @@ class Subject(ABC):
     ) -> AsyncIterator[tuple[ScriptedPlatform, Channel]]:
         """Run the platform with one fault, and the channel connected to it."""
         async with (
-            ScriptedPlatform(fault, self.answer(fault)) as platform,
+            ScriptedPlatform(fault) as platform,
             aiohttp.ClientSession() as http,
         ):
+            platform.respond = lambda call, earlier: (
+                self.answer_call(call, earlier)
+                if platform.fault is Fault.NONE
+                else self.answer(platform.fault)
+            )
             yield platform, self.connect(platform.url, http)
+
+    async def leaf(self, calling: Awaitable[object]) -> ChannelError:
+        """Return the error that ``calling`` ends with, which is one of :data:`LEAVES`.
+
+        It shows no secret.
+        """
+        with pytest.raises(LEAVES) as caught:
+            await calling
+        for secret in self.secrets():
+            assert secret not in f"{caught.value} {caught.value!r}", "a secret is shown"
+        return caught.value
 
     def genuine(
         self,
@@ -156,6 +254,14 @@ class Subject(ABC):
         """Return the event of an ordinary message."""
         (event,) = self.connect().parse(self.genuine())
         return event
+
+    def threads(self) -> list[str]:
+        """Return every thread of the samples in which somebody is answered."""
+        channel = self.connect()
+        events = [e for _, request in self.recorded().values() for e in channel.parse(request)]
+        found = list(dict.fromkeys(e.thread for e in events if e.kind in _ANSWERED))
+        assert found, "in no sample is anybody answered"
+        return found
 
     def reply(self, text: str = "Good morning!", **fields: Any) -> Reply:
         """Return a reply to :meth:`hello`."""

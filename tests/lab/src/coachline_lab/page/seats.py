@@ -31,16 +31,27 @@ class Line:
 class Seat(Protocol):
     """A learner's seat on one platform.
 
-    ``can_edit`` says whether the platform lets people change what they wrote.
+    ``can_edit`` says whether the platform lets people change what they wrote, ``about`` what is
+    special here, and ``ideas`` are messages to begin with. ``command`` and ``guide`` connect the
+    real platform.
     """
 
     name: str
     title: str
     can_edit: bool
+    about: str
+    ideas: tuple[str, ...]
+    command: str
+    guide: str
 
     @property
     def version(self) -> int:
         """A number that grows whenever something changed."""
+        ...
+
+    @property
+    def learner(self) -> str:
+        """The platform's id of who sits here."""
         ...
 
     @property
@@ -54,6 +65,10 @@ class Seat(Protocol):
 
     def writing(self) -> str:
         """What is shown as being written: a text, or empty."""
+        ...
+
+    def renew(self) -> None:
+        """Seat somebody whom nobody on the platform has met; ids of earlier people stay theirs."""
         ...
 
     async def say(self, text: str) -> None:

@@ -22,7 +22,9 @@ _LONGEST_TEXT: Final = 4000
 _TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 )
-_POLICY: Final = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'"
+_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:"
+)
 
 
 class LabPage:
@@ -36,8 +38,9 @@ class LabPage:
         self._seats = {seat.name: seat for seat in seats}
         app = web.Application(client_max_size=64 * 1024, middlewares=[self._only_from_here])
         app.router.add_get("/", self._file)
-        app.router.add_get("/{name:lab\\.(?:css|js)}", self._file)
+        app.router.add_get("/{name:(?:lab\\.css|lab\\.js|bubbles\\.js)}", self._file)
         app.router.add_get("/state", self._state)
+        app.router.add_post("/new", self._renew)
         app.router.add_post("/{seat}/{act:say|press|edit}", self._act)
         self._server = LoopbackServer(app, port)
 
@@ -85,20 +88,32 @@ class LabPage:
         return web.json_response({"version": self._version(), "seats": self._shown()})
 
     def _version(self) -> str:
-        return "-".join(str(seat.version) for seat in self._seats.values())
+        return "-".join(f"{seat.learner}.{seat.version}" for seat in self._seats.values())
 
     def _shown(self) -> list[dict[str, Any]]:
         return [
             {
                 "name": seat.name,
                 "title": seat.title,
+                "learner": seat.learner,
                 "whereabouts": seat.whereabouts,
+                "about": seat.about,
+                "ideas": list(seat.ideas),
+                "command": seat.command,
+                "guide": seat.guide,
                 "can_edit": seat.can_edit,
                 "writing": seat.writing(),
                 "lines": [asdict(line) for line in seat.lines()],
             }
             for seat in self._seats.values()
         ]
+
+    async def _renew(self, request: web.Request) -> web.Response:
+        """Let somebody else sit down everywhere."""
+        await _body(request)
+        for seat in self._seats.values():
+            seat.renew()
+        return web.json_response({})
 
     async def _act(self, request: web.Request) -> web.Response:
         seat = self._seats.get(request.match_info["seat"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,21 +11,35 @@ from typing import Any
 from coachline_lab.page.seats import Line
 from coachline_lab.records import Accepted
 from coachline_lab.slack import FakeSlack
-from coachline_lab.slack.world import Installation, User
+from coachline_lab.slack.world import Installation
 
 
 class SlackSeat:
-    """Writes to ``app`` as ``user``."""
+    """Writes to ``app`` as a user of its own."""
 
     name = "slack"
     title = "Slack"
     can_edit = True
+    about = "A direct message with the app. Its slash command is /coach."
+    ideas: tuple[str, ...] = ("I slept only five hours. Should I still go?", "/coach help")
+    command = "coachline connect slack"
+    guide = "channels/slack/README.md"
 
-    def __init__(self, platform: FakeSlack, app: Installation, user: User) -> None:
+    def __init__(self, platform: FakeSlack, app: Installation) -> None:
         self._platform = platform
         self._app = app
-        self._user = user
-        self._channel = platform.world.direct(app.team, app.bot.id, user.id)
+        self.renew()
+
+    def renew(self) -> None:
+        """Seat somebody else. The gateway may remember the ids of an earlier lab, hence chance."""
+        world, team = self._platform.world, self._app.team
+        self._user = world.add_user(team, "Lea", id=f"U0{secrets.token_hex(4).upper()}")
+        self._channel = world.direct(team, self._app.bot.id, self._user.id)
+
+    @property
+    def learner(self) -> str:
+        """The user's id."""
+        return self._user.id
 
     @property
     def version(self) -> int:
@@ -81,7 +97,8 @@ def _line(one: Accepted) -> Line:
     return Line(
         id=one.message_id,
         who="learner" if one.sender else "bot",
-        text=one.text,
+        # Slack escapes &, < and > in everything that it stores.
+        text=html.unescape(one.text),
         at=one.at,
         buttons=tuple(_buttons(blocks)),
         blocks=blocks,

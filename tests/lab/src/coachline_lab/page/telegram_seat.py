@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import secrets
+
 from coachline_lab.page.seats import Line
 from coachline_lab.records import Accepted
 from coachline_lab.telegram import FakeTelegram
-from coachline_lab.telegram.world import Bot, Person
+from coachline_lab.telegram.world import Bot
 
 
 class TelegramSeat:
-    """Writes to ``bot`` as ``person``."""
+    """Writes to ``bot`` as a person of its own."""
 
     name = "telegram"
     title = "Telegram"
     can_edit = True
+    about = "Answers grow while they are written. Their sources are buttons."
+    ideas: tuple[str, ...] = ("I missed my walk today. What now?", "/help")
+    command = "coachline connect telegram"
+    guide = "channels/telegram/README.md"
 
-    def __init__(self, platform: FakeTelegram, bot: Bot, person: Person) -> None:
+    def __init__(self, platform: FakeTelegram, bot: Bot) -> None:
         self._platform = platform
         self._bot = bot
-        self._person = person
+        self.renew()
+
+    def renew(self) -> None:
+        """Seat somebody else. The gateway may remember the ids of an earlier lab, hence chance."""
+        number = 1_000_000_000 + secrets.randbelow(10**9)
+        self._person = self._platform.world.add_person("Lea", id=number)
+
+    @property
+    def learner(self) -> str:
+        """The user's id."""
+        return str(self._person.id)
 
     @property
     def version(self) -> int:

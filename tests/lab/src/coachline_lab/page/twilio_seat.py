@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import secrets
+
 from coachline_lab.page.seats import Line
 from coachline_lab.records import Accepted
 from coachline_lab.twilio import FakeTwilio
 
 
 class TwilioSeat:
-    """Writes to ``number`` from ``person``."""
+    """Writes to ``number`` from a number of its own."""
 
     name = "sms"
     title = "SMS"
     can_edit = False
+    about = "Short and plain: an SMS costs money. Commands are words without a slash."
+    ideas: tuple[str, ...] = ("How do I start again after three months off?", "HELP")
+    command = "coachline connect sms"
+    guide = "channels/sms/README.md"
 
-    def __init__(self, platform: FakeTwilio, number: str, person: str) -> None:
+    def __init__(self, platform: FakeTwilio, number: str) -> None:
         self._platform = platform
         self._number = number
-        self._person = person
+        self.renew()
+
+    def renew(self) -> None:
+        """Seat somebody else. The gateway may remember the numbers of an earlier lab, hence
+        chance, among the numbers that are kept free for stories.
+        """
+        self._person = f"+1{201 + secrets.randbelow(700)}55501{secrets.randbelow(100):02}"
+
+    @property
+    def learner(self) -> str:
+        """The person's number."""
+        return self._person
 
     @property
     def version(self) -> int:

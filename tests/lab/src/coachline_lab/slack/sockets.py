@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -19,11 +20,13 @@ MOST_SOCKETS = 10
 class Sockets:
     """The open sockets of every app. An envelope goes to any one of them.
 
-    ``ack_seconds`` is how long an envelope waits for its acknowledgement.
+    ``ack_seconds`` is how long an envelope waits for its acknowledgement, ``ping_seconds`` how
+    often a socket is pinged.
     """
 
     def __init__(self, world: World, ack_seconds: float = 3.0) -> None:
         self.ack_seconds = ack_seconds
+        self.ping_seconds = 5.0
         self.base_url = ""
         self._world = world
         self._tickets: dict[str, App] = {}
@@ -98,14 +101,15 @@ class Sockets:
     async def refresh(self, app: App, reason: str = "refresh_requested") -> None:
         """Ask every socket of an app to go and come again, as Slack does every few hours."""
         for socket in list(self._open.get(app.id, ())):
-            await socket.send_json(
-                {"type": "disconnect", "reason": reason, "debug_info": {"host": "lab"}}
-            )
-            await socket.close()
+            with suppress(ConnectionError):  # gone by itself
+                await socket.send_json(
+                    {"type": "disconnect", "reason": reason, "debug_info": {"host": "lab"}}
+                )
+                await socket.close()
 
     async def go_deaf(self, app: App) -> None:
         """Forget the sockets of an app without closing them: they stay open, and nothing comes."""
-        self._open.pop(app.id, None)
+        self._open.pop(app.id, []).clear()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         app = self._tickets.pop(request.query.get("ticket", ""), None)
@@ -114,7 +118,7 @@ class Sockets:
         sockets = self._open.setdefault(app.id, [])
         if len(sockets) >= MOST_SOCKETS:
             raise web.HTTPTooManyRequests
-        socket = web.WebSocketResponse(heartbeat=10)
+        socket = web.WebSocketResponse()
         await socket.prepare(request)
         sockets.append(socket)
         await socket.send_json(
@@ -125,14 +129,25 @@ class Sockets:
                 "connection_info": {"app_id": app.id},
             }
         )
+        pinging = asyncio.create_task(self._ping(socket, sockets))
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     self._acknowledge(message.data)
         finally:
+            pinging.cancel()
+            await asyncio.gather(pinging, return_exceptions=True)
             if socket in sockets:
                 sockets.remove(socket)
         return socket
+
+    async def _ping(
+        self, socket: web.WebSocketResponse, sockets: list[web.WebSocketResponse]
+    ) -> None:
+        """Ping as Slack does, until the socket ends or is forgotten."""
+        while socket in sockets and not socket.closed:
+            await socket.ping()
+            await asyncio.sleep(self.ping_seconds)
 
     def _acknowledge(self, data: str) -> None:
         try:

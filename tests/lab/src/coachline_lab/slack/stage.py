@@ -94,6 +94,9 @@ class Stage:
             **content,
             **({"thread_ts": thread_ts} if thread_ts else {}),
         }
+        root = channel.messages.get(thread_ts)
+        if root is not None and "user" in root.json:
+            json["parent_user_id"] = root.json["user"]
         stored = Stored(json)
         channel.put(stored)
         thread = thread_of(channel.team.id, channel.id, thread_ts)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import aiohttp
 from aiohttp import web
@@ -179,6 +179,18 @@ class FakeTwilio:
         """Open a pair again."""
         self.account.blocked.discard((number, person))
 
+    async def ask(
+        self, text: str, *, person: str = PERSON, seconds: float = 10.0, **where: Any
+    ) -> Accepted:
+        """Write, and return the first answer to it; ``where`` is as of :meth:`say`.
+
+        Raises:
+            TimeoutError: there was none.
+        """
+        place = self.ledger.place
+        await self.say(text, person=person, **where)
+        return await self.wait_for_answer(person, after=place, seconds=seconds)
+
     async def wait_for_answer(
         self, thread: str = PERSON, *, after: int = 0, seconds: float = 10.0
     ) -> Accepted:
@@ -299,6 +311,7 @@ class FakeTwilio:
         user = form.get("From") or form.get("MessagingServiceSid") or ""
         call = self.ledger.called(user, name, args, thread=args.get("To"), fault=fault.mode)
         call.outcome = fault.mode
+        call.retry_after = fault.retry_after if fault.mode is Mode.RATE_LIMITED else None
 
         async def accept() -> web.StreamResponse:
             try:
