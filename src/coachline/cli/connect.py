@@ -14,6 +14,8 @@ from coachline.cli.support import WRONG_USE, emit, fail, open_services, run
 
 if TYPE_CHECKING:
     from coachline.bootstrap import Services
+    from coachline.foundation.ids import TenantId
+    from coachline.messaging import Connection
 
 app = typer.Typer(no_args_is_help=True, help="Connect a tenant to a channel.")
 
@@ -21,6 +23,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 TenantName = Annotated[str, typer.Option("--tenant", "-t", help="The tenant's name.")]
 ApiUrl = Annotated[
     str | None, typer.Option(help="Where the platform's API is, if not at its usual address.")
+]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace", help="Give a connection of this name new credentials, if there is one."
+    ),
 ]
 TestTo = Annotated[
     str | None, typer.Option(help="Send a test message there: a chat id, a phone number, a thread.")
@@ -62,6 +70,7 @@ class _Wanted:
     config: Mapping[str, Any]
     test_to: str | None = None
     install: bool = False
+    replace: bool = False
 
 
 @app.command()
@@ -112,6 +121,7 @@ def telegram(
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the connection.")] = "telegram",
     test_to: TestTo = None,
+    replace: Replace = False,
     api_url: ApiUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -122,7 +132,7 @@ def telegram(
         async with open_services() as services:
             fetches = _fetches(services, polling)
             config["receive"] = "polling" if fetches else "webhook"
-            wanted = _Wanted(tenant, "telegram", name, _given(config), test_to)
+            wanted = _Wanted(tenant, "telegram", name, _given(config), test_to, replace=replace)
             await _connect(services, wanted, as_json)
 
     run(work)
@@ -140,12 +150,15 @@ def slack(
     client_secret: ClientSecret = None,
     name: Annotated[str, typer.Option(help="Name of the connection.")] = "slack",
     test_to: TestTo = None,
+    replace: Replace = False,
     api_url: ApiUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Connect a Slack app to a workspace."""
     if install and client_id is None:
         fail("--install needs --client-id.", code=WRONG_USE)
+    if install and replace:
+        fail("--replace takes tokens: install again with `connection install`.", code=WRONG_USE)
     if install and test_to is not None:
         fail("--test-to needs an open connection: test it after the installation.", code=WRONG_USE)
 
@@ -164,7 +177,7 @@ def slack(
                 config["bot_token"] = _ask("Bot token", bot_token)
             if opens_socket:
                 config["app_token"] = _ask("App-level token", app_token)
-            wanted = _Wanted(tenant, "slack", name, _given(config), test_to, install)
+            wanted = _Wanted(tenant, "slack", name, _given(config), test_to, install, replace)
             await _connect(services, wanted, as_json)
 
     run(work)
@@ -182,6 +195,7 @@ def sms(
     whatsapp: Annotated[bool, typer.Option("--whatsapp", help="The number's WhatsApp.")] = False,
     name: Annotated[str, typer.Option(help="Name of the connection.")] = "sms",
     test_to: TestTo = None,
+    replace: Replace = False,
     api_url: ApiUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -201,7 +215,13 @@ def sms(
             "api_url": api_url,
         }
         async with open_services() as services:
-            await _connect(services, _Wanted(tenant, "sms", name, _given(config), test_to), as_json)
+            if not services.public_url.startswith("https://"):
+                _note(
+                    f"Twilio cannot call {services.public_url}: nothing comes in until "
+                    "COACHLINE_PUBLIC_URL is an https address and you connect with --replace."
+                )
+            wanted = _Wanted(tenant, "sms", name, _given(config), test_to, replace=replace)
+            await _connect(services, wanted, as_json)
 
     run(work)
 
@@ -229,23 +249,37 @@ def _fetches(services: Services, wanted: bool | None) -> bool:
         return wanted
     if services.public_url.startswith("https://"):
         return False
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
+    _note(
         f"{services.public_url} is not an https address: events are fetched, not delivered. "
         "Set COACHLINE_PUBLIC_URL to have them delivered."
     )
     return True
 
 
+def _note(words: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(words)
+
+
+async def _open(services: Services, tenant_id: TenantId, wanted: _Wanted) -> Connection:
+    connections = services.connections
+    known = await connections.find_named(tenant_id, wanted.name) if wanted.replace else None
+    if known is None:
+        return await connections.add(
+            tenant_id,
+            wanted.channel,
+            wanted.name,
+            wanted.config,
+            actor="cli",
+            install=wanted.install,
+        )
+    if known.channel != wanted.channel:
+        fail(f"The connection {wanted.name!r} is one of {known.channel}.")
+    return await connections.configure(tenant_id, known.id, wanted.config, actor="cli")
+
+
 async def _connect(services: Services, wanted: _Wanted, as_json: bool) -> None:
     found = await services.tenants.get_by_name(wanted.tenant)
-    made = await services.connections.add(
-        found.id,
-        wanted.channel,
-        wanted.name,
-        wanted.config,
-        actor="cli",
-        install=wanted.install,
-    )
+    made = await _open(services, found.id, wanted)
     steps = list(made.steps)
     told: dict[str, Any] = {
         "connection_id": str(made.id),

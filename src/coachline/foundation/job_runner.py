@@ -10,12 +10,13 @@ from datetime import timedelta
 
 import asyncpg
 import structlog
-from pgqueuer import PgQueuer, QueueManager
-from pgqueuer.errors import FailingListenerError, RetryRequested
-from pgqueuer.models import HealthCheckEvent, Job, Schedule
+from pgqueuer import PgQueuer
+from pgqueuer.errors import RetryRequested
+from pgqueuer.models import Job, Schedule
 
 from coachline.foundation.database import DatabaseUnavailable, open_pool
 from coachline.foundation.engine import Payload, RetryLater
+from coachline.foundation.patient_queues import PatientQueues
 
 Handler = Callable[[Payload], Awaitable[None]]
 
@@ -31,28 +32,6 @@ _STEADY_SECONDS = 60.0
 _DATABASE_RETRY_SECONDS = 2.0
 
 log = structlog.get_logger()
-
-
-class PatientQueues(QueueManager):
-    """The engine's queues, which one lost probe of their listener does not stop.
-
-    The engine sends the first probe beside, not after, beginning to listen: now and then nobody
-    hears it, and every turn that runs ten seconds later would be cut off.
-    """
-
-    async def listener_healthy(
-        self,
-        timeout: timedelta = timedelta(seconds=10),  # noqa: ASYNC109 - the engine's own signature
-    ) -> HealthCheckEvent:
-        """Ask whether notifications come through, twice if need be.
-
-        Raises:
-            FailingListenerError: neither probe came back within ``timeout``.
-        """
-        try:
-            return await super().listener_healthy(timeout)
-        except FailingListenerError:
-            return await super().listener_healthy(timeout)
 
 
 class JobRunner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -90,14 +91,16 @@ class Lab:
     async def _open_telegram(self, telegram: FakeTelegram) -> TelegramSeat:
         from coachline_lab.page import TelegramSeat
 
-        bot = telegram.add_bot(name="Coach", username="lab_coach_bot")
+        # Accounts are connected once in an installation, also those of an earlier lab: by chance.
+        token = f"{7_000_000_000 + secrets.randbelow(10**9)}:{secrets.token_urlsafe(26)}"
+        bot = telegram.add_bot(token, name="Coach", username="lab_coach_bot")
         await self._connect("telegram", {"token": bot.token, "api_url": telegram.url})
         return TelegramSeat(telegram, bot)
 
     async def _open_slack(self, slack: FakeSlack) -> SlackSeat:
         from coachline_lab.page import SlackSeat
 
-        team = slack.add_team("Lab")
+        team = slack.add_team("Lab", id=f"T0{secrets.token_hex(4).upper()}")
         app = slack.install(slack.add_app("Coach"), team)
         connection = await self._connect(
             "slack",

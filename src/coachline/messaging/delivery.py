@@ -78,7 +78,8 @@ class Delivery:
         """Send what is due, oldest first, until the outbox is settled or must wait.
 
         Returns:
-            Whether everything is settled; if not, a later bell goes on.
+            Whether a turn may begin: everything is settled, but for what nobody asked for and
+            whose time has not come. If not, a later bell goes on.
 
         Raises:
             LeaseLost: somebody else has the conversation.
@@ -96,7 +97,7 @@ class Delivery:
             if is_settled:
                 return True
             if outcome.state in _UNSETTLED and outcome.wait_seconds > 0:
-                return False
+                return attempt.lane == "broadcast"
 
     async def _record(self, lease: Lease, attempt: Attempt, outcome: SendOutcome) -> bool:
         """Keep what became of an attempt; what is not kept is unclear for ever.
@@ -145,10 +146,10 @@ class Delivery:
                 return True
             head, now = found
             if head.not_before is not None and head.not_before > now:
-                return False
+                return head.lane == "broadcast"
             way, since = _choose_way(head, live), head.sending_at or now
             if way is None or await self._must_wait(session, head, way, live):
-                return False
+                return head.lane == "broadcast"
             number = await self._outbox.mark_sending(
                 session, ReplyId(head.id), is_question=way is Way.FIND
             )

@@ -240,12 +240,17 @@ class Queue:
         self, session: TenantSession, row: ConversationRow, *, failed: bool
     ) -> float | None:
         now = await self._conversations.now(session)
+        pause_seconds = self._backoff(row) if failed else 0.0
         head = await self._outbox.find_head(session, ConversationId(row.id))
-        if head is not None:
-            return max(_seconds_until(head.not_before, now), self._backoff(row) if failed else 0.0)
-        if not await self._inbox.has_new(session, ConversationId(row.id)):
+        if head is not None and head.lane == "conversation":
+            return max(_seconds_until(head.not_before, now), pause_seconds)
+        if await self._inbox.has_new(session, ConversationId(row.id)):
+            return pause_seconds or max(_seconds_until(row.due_at, now), 0.0)
+        if head is None or _seconds_until(head.not_before, now) > 0:
+            # What nobody asked for may wait for hours, and holds nobody who writes meanwhile: the
+            # sweep rings when its time has come.
             return None
-        return self._backoff(row) if failed else max(_seconds_until(row.due_at, now), 0.0)
+        return pause_seconds
 
     def _backoff(self, row: ConversationRow) -> float:
         return min(_BACKOFF_CAP_SECONDS, 2.0**row.failures) * self._random.uniform(0.5, 1.0)
@@ -325,7 +330,9 @@ class Queue:
                 session, grace_seconds=self._rules.sweep_grace_seconds, limit=_SWEEP_BATCH
             )
             for row in forgotten:
-                log.warning("sweep.found", conversation_id=str(row.id), state=row.state)
+                # Idle ones may only hold what had to wait for its time; the others lost their bell.
+                tell = log.info if row.state == "idle" else log.warning
+                tell("sweep.found", conversation_id=str(row.id), state=row.state)
                 await self._ring(session, row, after_seconds=0.0)
             await session.flush()
             await self._conversations.lock_credit(session)

@@ -36,6 +36,7 @@ from coachline.messaging.intake import Accepted, Intake
 from coachline.messaging.proofs import Proofs
 from coachline.messaging.schemas import (
     AcceptedOut,
+    ConnectionConfigIn,
     ConnectionIn,
     ConnectionOut,
     ConnectionStateIn,
@@ -138,6 +139,12 @@ class ConnectionRoutes:
         add("/connections/{connection_id}", self.get, methods=["GET"], dependencies=reader)
         add("/connections/{connection_id}", self.change, methods=["PATCH"], dependencies=writer)
         add(
+            "/connections/{connection_id}/config",
+            self.configure,
+            methods=["PUT"],
+            dependencies=writer,
+        )
+        add(
             "/connections/{connection_id}/installation",
             self.install,
             methods=["POST"],
@@ -185,6 +192,18 @@ class ConnectionRoutes:
         """Enable or disable a connection."""
         changed = await self._connections.set_state(
             caller.tenant_id, ConnectionId(connection_id), wanted.state, actor=caller.actor
+        )
+        return self._out(changed)
+
+    async def configure(
+        self, caller: Caller, connection_id: UUID, wanted: ConnectionConfigIn
+    ) -> ConnectionOut:
+        """Give a connection new credentials, checked with the platform; on a failure the old stay.
+
+        The configuration is replaced as a whole, sealed and never shown again.
+        """
+        changed = await self._connections.configure(
+            caller.tenant_id, ConnectionId(connection_id), wanted.config, actor=caller.actor
         )
         return self._out(changed)
 

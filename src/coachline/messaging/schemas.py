@@ -25,6 +25,14 @@ class ConnectionIn(BaseModel):
     install: bool = False
 
 
+class ConnectionConfigIn(BaseModel):
+    """A connection's whole new configuration: new credentials, another address."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    config: dict[str, Any] = Field(max_length=50)
+
+
 class ConnectionStateIn(BaseModel):
     """Open or close a connection."""
 

@@ -58,6 +58,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "pgqueuer": (
             "src/coachline/foundation/engine.py",
             "src/coachline/foundation/job_runner.py",
+            "src/coachline/foundation/patient_queues.py",
             "migrations/*",
         ),
         "platformdirs": ("src/coachline/foundation/settings.py",),

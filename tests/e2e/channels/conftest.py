@@ -6,9 +6,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from channel_slack import SlackChannel
-from channel_sms import SmsChannel
-from channel_telegram import TelegramChannel
 from coachline.foundation.schema import migrate
 from coachline.local import ensure_database
 from coachline_lab.slack import FakeSlack
@@ -17,6 +14,9 @@ from coachline_lab.twilio import FakeTwilio
 from conftest import ROLES, Servers
 from fixtures.house import Ground, ground_on
 from fixtures.lab_house import LabHouse, open_lab_house
+from fixtures.settling import quick_settling
+
+__all__ = ["quick_settling"]
 
 
 async def _make_ground(servers: Servers, database: str) -> Ground:
@@ -70,11 +70,3 @@ async def twilio() -> AsyncIterator[FakeTwilio]:
     """A Twilio."""
     async with FakeTwilio() as fake:
         yield fake
-
-
-@pytest.fixture
-def quick_settling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Conversations of many turns, without the second or two for which a turn waits for more."""
-    for channel in (SlackChannel, SmsChannel, TelegramChannel):
-        quick = channel.capabilities.model_copy(update={"settle_seconds": 0.1})
-        monkeypatch.setattr(channel, "capabilities", quick)

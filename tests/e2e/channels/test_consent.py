@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from coachline.foundation.ids import ConversationId, ReplyId
 from coachline_lab.telegram import FakeTelegram
-from coachline_lab.twilio import NUMBER, PERSON, Account, FakeTwilio
+from coachline_lab.twilio import NUMBER, PERSON, FakeTwilio
 from fixtures.lab_house import SECONDS, LabConnection, LabHouse
 from fixtures.waiting import until
 
@@ -17,20 +18,20 @@ pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("quick_settling")]
 THOUGHT = "A thought that nobody asked for."
 
 
-async def conversation_of(lab: LabHouse, coach: LabConnection[Account]) -> ConversationId:
+async def conversation_of(lab: LabHouse, coach: LabConnection[Any]) -> ConversationId:
     """The newest conversation of the tenant."""
     rows = await lab.rows(coach.tenant, "select id from conversation order by id")
     return ConversationId(rows[-1].id)
 
 
-async def post(lab: LabHouse, coach: LabConnection[Account], text: str = THOUGHT) -> ReplyId:
+async def post(lab: LabHouse, coach: LabConnection[Any], text: str = THOUGHT) -> ReplyId:
     """Write something that nobody asked for."""
     return await lab.house.services.posting.post(
         coach.tenant.id, await conversation_of(lab, coach), text, lane="broadcast"
     )
 
 
-async def became(lab: LabHouse, coach: LabConnection[Account], reply: ReplyId) -> tuple[str, str]:
+async def became(lab: LabHouse, coach: LabConnection[Any], reply: ReplyId) -> tuple[str, str]:
     """The state and the problem of a reply that is not to be sent any more."""
 
     async def is_over() -> bool:
@@ -46,9 +47,7 @@ async def became(lab: LabHouse, coach: LabConnection[Account], reply: ReplyId) -
     return rows[0].state, rows[0].problem or ""
 
 
-async def ledger_says(
-    lab: LabHouse, coach: LabConnection[Account], *lines: tuple[str, str]
-) -> None:
+async def ledger_says(lab: LabHouse, coach: LabConnection[Any], *lines: tuple[str, str]) -> None:
     """Wait until the consent ledger holds exactly these lines."""
 
     async def is_so() -> bool:
@@ -173,7 +172,7 @@ async def test_a_withdrawal_on_one_channel_and_tenant_is_none_on_another(
         reply = await lab.house.services.posting.post(
             coached.tenant.id, ConversationId(row.id), THOUGHT, lane="broadcast"
         )
-        state, _ = await became(lab, coached, reply)  # type: ignore[arg-type]
+        state, _ = await became(lab, coached, reply)
         assert (state == "sent") is is_allowed
     assert NUMBER in {one.account for one in twilio.ledger.accepted if one.text == THOUGHT}
     started = await telegram.ask("/start", user=7, seconds=SECONDS)

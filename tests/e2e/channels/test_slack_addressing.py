@@ -55,7 +55,10 @@ async def test_below_a_message_of_the_apps_own_no_mention_is_needed(
     thread = f"{coach.account.team.id}/{room.id}/"
     own = await slack.wait_for_answer(thread, seconds=SECONDS)
     other = slack.add_user(coach.account.team, "Mia")
-    await ask(slack, "What is that?", channel=room, user=other, thread_ts=own.message_id)
+    _, answer = await ask(
+        slack, "What is that?", channel=room, user=other, thread_ts=own.message_id
+    )
+    assert answer.thread == f"{thread}{own.message_id}"
 
 
 async def test_what_people_say_to_each_other_is_not_answered(

@@ -18,7 +18,7 @@ from fixtures.lab_house import SECONDS, LabConnection, LabHouse, open_lab_house
 from fixtures.slack_talk import ask, wait_answered, wait_for_text
 from fixtures.waiting import until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("quick_settling")]
 
 QUICK = ListeningRules(
     lease_seconds=3.0,

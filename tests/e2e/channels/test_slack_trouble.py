@@ -14,7 +14,7 @@ from fixtures.lab_house import SECONDS, LabHouse, LabTenant, open_lab_house
 from fixtures.slack_talk import ask, wait_answered, wait_for_text
 from fixtures.waiting import until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("quick_settling")]
 
 WORDS = " ".join(f"word{number}" for number in range(60))
 PEOPLE = 40
@@ -55,8 +55,8 @@ async def test_ambiguous_calls_lose_and_double_nothing(
     asked += await ask_all(slack, "second", PEOPLE // 2)
     await settled(lab, tenant, slack, asked)
     verdict = slack.ledger.judge(asked)
-    assert not (verdict.lost or verdict.duplicate or verdict.foreign), str(verdict)
-    assert not verdict.disordered, str(verdict)
+    wrong = (*verdict.lost, *verdict.duplicate, *verdict.disordered, *verdict.foreign)
+    assert not wrong, str(verdict)
     calls = [call for method in methods for call in slack.ledger.calls(method)]
     doubtful = [call for call in calls if call.fault != "none"]
     assert len(doubtful) >= len(asked) // 10

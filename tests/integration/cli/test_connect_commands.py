@@ -164,6 +164,23 @@ async def test_a_bot_that_another_tenant_has_is_refused(
     assert (result.exit_code, "This account is connected already." in result.stderr) == (1, True)
 
 
+async def test_a_bot_gets_a_new_token_under_its_old_name(
+    telegram: FakeTelegram, bot: Bot, tenant: str
+) -> None:
+    told = await connect(telegram, bot, tenant)
+    other = telegram.add_bot()
+    wrong = ("connect", "telegram", "-t", tenant, "--api-url", telegram.url)
+    result = await call(*wrong, typed=other.token)
+    assert (result.exit_code, "already" in result.stderr) == (1, True)
+    changed = await connect(telegram, other, tenant, "--replace")
+    assert changed["connection_id"] == told["connection_id"]
+    assert changed["write_to"] == f"https://t.me/{other.person.username}"
+    result = await call(*wrong, "--replace", typed="123456:nobody-has-this-token-anywhere-1234")
+    assert result.exit_code == 1
+    kept = await ask("connection", "show", "telegram", "-t", tenant)
+    assert (kept["state"], kept["write_to"]) == ("active", changed["write_to"])
+
+
 async def test_a_test_message_is_sent_while_connecting_and_later(
     telegram: FakeTelegram, bot: Bot, tenant: str
 ) -> None:

@@ -457,7 +457,7 @@ def _stage(
     embedder = Embedder(server, waiting, breaker, model="all-minilm", deadline_seconds=20)
     engine, audit, time = Engine(), AuditLog(clock), SystemClock()
     tenants = Tenants(database, Keys(database, clock), clock)
-    platform, consent = Screen(), Consent(clock)
+    platform, consent, who = Screen(), Consent(clock), make_identities()
     connections = _connections(database, platform)
     queue = Queue(database, engine, tenants, time, QueueRules())
     parts = _Parts(
@@ -483,9 +483,7 @@ def _stage(
         orchestrator=Orchestrator(services, rules, clock),
         connections=connections,
         queue=queue,
-        intake=Intake(
-            database, make_identities(), tenants, queue, connections, Receipts(consent), make_seal()
-        ),
+        intake=Intake(database, who, tenants, queue, connections, Receipts(consent), make_seal()),
         transcripts=transcripts,
         documents=Documents(database, engine, audit),
         ingestion=Ingestion(database, engine, vectors, embedder, audit, time),

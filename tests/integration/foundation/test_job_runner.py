@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 import asyncpg
 import pytest
@@ -211,6 +213,27 @@ async def test_long_jobs_leave_room_for_others(
     assert most[0] == 2
 
 
+@contextmanager
+def tasks_made_here() -> Iterator[set[asyncio.Task[Any]]]:
+    """Every task that comes of this block, none of what other tests have running meanwhile."""
+    loop, made = asyncio.get_running_loop(), set[asyncio.Task[Any]]()
+    is_here = ContextVar("is_here", default=False)
+
+    def make(loop: asyncio.AbstractEventLoop, work: Any, **given: Any) -> asyncio.Task[Any]:
+        task = asyncio.Task(work, loop=loop, **given)
+        if is_here.get():
+            made.add(task)
+        return task
+
+    before, token = loop.get_task_factory(), is_here.set(True)
+    loop.set_task_factory(make)
+    try:
+        yield made
+    finally:
+        loop.set_task_factory(before)
+        is_here.reset(token)
+
+
 async def test_a_cancelled_runner_leaves_nothing_running(
     servers: Servers, database: Database, tenants: Pair
 ) -> None:
@@ -226,13 +249,14 @@ async def test_a_cancelled_runner_leaves_nothing_running(
 
     runner.on(job, never_ends)
     await put(database, tenants, job)
-    before = asyncio.all_tasks()
-    task = asyncio.create_task(runner.run(drain_seconds=60))
-    await begun.wait()
-    task.cancel()
-    await asyncio.wait({task})
+    with tasks_made_here() as made:
+        task = asyncio.create_task(runner.run(drain_seconds=60))
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait({task})
     assert ended.is_set()
-    assert asyncio.all_tasks() <= before
+    assert len(made) > 1
+    assert all(one.done() for one in made)
 
 
 async def test_what_runs_beside_ends_with_the_runner(servers: Servers) -> None:

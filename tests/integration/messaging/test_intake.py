@@ -53,7 +53,7 @@ async def test_what_names_nobody_is_kept_only_where_its_sender_talks_with_us(
     assert (dropped.events, dropped.duplicates, dropped.dropped) == ((), 0, 1)
     async with desk.database.tenant(tenants[0]) as session:
         for table in ("learner", "identity", "conversation", "inbox_event"):
-            found = await session.execute(text(f"select count(*) from {table}"))  # noqa: S608
+            found = await session.execute(text(f"select count(*) from {table}"))  # noqa: S608 - our words
             assert found.scalar_one() == 0
     await desk.intake.accept(live, [event("e2", "ann", "hello")])
     elsewhere = overheard.model_copy(update={"external_id": "e3", "thread": "elsewhere"})

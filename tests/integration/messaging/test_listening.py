@@ -188,6 +188,7 @@ async def test_the_reason_of_a_lost_contact_is_shown_until_it_is_back(
         await until(lambda: is_shown("lost", "another program"))
         office.bureau.poll_faults[names[0]] = []
         await until(lambda: is_shown("hearing", None), seconds=20)
+        assert not office.bureau.poll_faults[names[0]]
 
 
 async def test_what_is_noted_late_does_not_hide_why_a_connection_was_closed(

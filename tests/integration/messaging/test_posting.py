@@ -143,3 +143,36 @@ async def test_nothing_is_posted_where_there_is_no_conversation_or_no_text(
     with pytest.raises(ValueError, match="blank"):
         await desk.posting.post(tenants[0], conversation_id, " \n", lane="broadcast")
     assert (await desk.row(live))["state"] == "idle"
+
+
+async def test_what_nobody_asked_for_holds_nobody_who_writes(
+    make_desk: MakeDesk, tenants: Pair
+) -> None:
+    desk = make_desk(QueueRules(sweep_grace_seconds=0))
+    live = await desk.connect(tenants[0])
+    conversation_id = await meet(desk, live)
+    await desk.posting.post(live.tenant_id, conversation_id, "How was it?", lane="broadcast")
+    tomorrow = (
+        "update outbox_reply set not_before = now() + interval '1 day' where state = 'pending'"
+    )
+    await desk.run_sql(live, tomorrow)
+    lease = await desk.claim(live)
+    assert await desk.delivery.settle(lease)
+    await desk.queue.release(lease)
+    assert (await desk.row(live))["state"] == "idle"
+    await desk.queue._sweep_tenant(live.tenant_id)
+    assert (await desk.row(live))["state"] == "idle"
+
+    await desk.receive(live, "are you there?")
+    turn = await desk.answer(live, "I am")
+    assert await desk.delivery.settle(turn.lease)
+    await desk.queue.release(turn.lease)
+    assert [reply.text for reply in desk.platform.accepted] == ["hi", "I am"]
+    assert (await desk.row(live))["state"] == "idle"
+
+    await desk.run_sql(live, "update outbox_reply set not_before = now() where state = 'pending'")
+    await desk.queue._sweep_tenant(live.tenant_id)
+    lease = await desk.claim(live)
+    assert await desk.delivery.settle(lease)
+    await desk.queue.release(lease)
+    assert [reply.text for reply in desk.platform.accepted] == ["hi", "I am", "How was it?"]

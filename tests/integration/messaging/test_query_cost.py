@@ -126,7 +126,7 @@ async def seed(desk: Desk, live: LiveConnection, servers: Servers) -> Conversati
                 for name, value in values.items():
                     filled = filled.replace(name, value)
                 await admin.execute(filled)
-        await admin.execute("analyze conversation, inbox_event, outbox_reply, turn, identity")
+        await admin.execute("analyze conversation, identity, inbox_event, learner, outbox_reply, turn")
     finally:
         await admin.close()
     return conversation_id

@@ -11,7 +11,7 @@ from pgqueuer.errors import FailingListenerError
 from pgqueuer.models import HealthCheckEvent
 from pgqueuer.types import Channel, HealthCheckId
 
-from coachline.foundation.job_runner import PatientQueues
+from coachline.foundation.patient_queues import PatientQueues
 
 SHORT = timedelta(seconds=0.05)
 

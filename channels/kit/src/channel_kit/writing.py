@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -17,7 +18,7 @@ _MARKS: Final = MappingProxyType({Style.BOLD: "**", Style.ITALIC: "_", Style.STR
 _PUNCTUATION: Final = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _ALWAYS: Final = frozenset("\\`*[]<")
 _REFERENCE: Final = regex.compile(r"&(?=[#\w])")
-_MOST_TRIES: Final = 12
+_MOST_TRIES: Final = 8
 _WORDS: Final = regex.compile(r"[^\W_]+(?: [^\W_]+)*")
 _TICKS: Final = regex.compile("`+")
 
@@ -39,13 +40,15 @@ def write_back(rendered: Rendered) -> tuple[str, Rendered]:
     if _essence(found) == _essence(rendered):
         return written, found
     wanted = _tidied(rendered)
-    for _ in range(_MOST_TRIES):
+    for attempt in range(_MOST_TRIES):
         written = _Writer(wanted, is_careful=True).whole()
         found = render(written)
-        smallest = _in_the_way(wanted, found)
-        if smallest is None:
+        in_the_way = _in_the_way(wanted, found)
+        if not in_the_way:
             return written, found
-        kept = tuple(span for span in wanted.spans if span is not smallest)
+        # One by one at first: what is wrong behind it may be so because of it.
+        given_up = set(in_the_way if attempt >= _MOST_TRIES // 2 else in_the_way[:1])
+        kept = tuple(span for span in wanted.spans if span not in given_up)
         wanted = Rendered(wanted.text, kept)
     blocks = tuple(span for span in rendered.spans if span.style in _BLOCKS)
     written = _Writer(Rendered(rendered.text, blocks), is_careful=True).whole()
@@ -67,41 +70,57 @@ def _tidied(rendered: Rendered) -> Rendered:
         elif span.end > covered.get(span.style, 0) and words.strip():
             covered[span.style] = span.end
             kept.append(Span(start, start + len(words.strip()), span.style))
-    spans = dict.fromkeys(kept)
-    ending = {(span.end, span.style): span for span in kept if span.style in _MARKS}
-    for span in kept:
-        before = ending.get((span.start, span.style))
-        if before is None or before not in spans:
+    return Rendered(rendered.text, _joined(kept))
+
+
+def _joined(spans: Sequence[Span]) -> tuple[Span, ...]:
+    """Return runs in order, of which none touches another of its style that it could go on as."""
+    kept = dict.fromkeys(spans)
+    starts, ends = defaultdict[int, list[Span]](list), defaultdict[int, list[Span]](list)
+    for span in spans:
+        starts[span.start].append(span)
+        ends[span.end].append(span)
+    for span in spans:
+        same = [o for o in ends[span.start] if o in kept and o.style is span.style in _MARKS]
+        if not same:
+            continue
+        before = same[0]
+        # What holds the one and not the other would be crossed.
+        is_held = any(o in kept and o.start < before.start for o in ends[span.start])
+        if is_held or any(o in kept and o.end > span.end for o in starts[span.start]):
             continue
         joined = Span(before.start, span.end, span.style)
-        if not any(_crosses(joined, other) for other in spans if other not in (before, span)):
-            del spans[before], spans[span]
-            spans[joined] = None
-            ending[joined.end, joined.style] = joined
-    return Rendered(rendered.text, tuple(sorted(spans, key=lambda span: (span.start, -span.end))))
+        del kept[before], kept[span]
+        kept[joined] = None
+        starts[joined.start].append(joined)
+        ends[joined.end].append(joined)
+    return tuple(sorted(kept, key=lambda span: (span.start, -span.end)))
 
 
-def _crosses(one: Span, other: Span) -> bool:
-    first, second = sorted((one, other), key=lambda span: (span.start, -span.end))
-    return first.start < second.start < first.end < second.end
-
-
-def _in_the_way(wanted: Rendered, found: Rendered) -> Span | None:
-    """Return the smallest run near the first place that does not look as it should, if any."""
+def _in_the_way(wanted: Rendered, found: Rendered) -> list[Span]:
+    """Return the smallest run near each place that does not look as it should, the first first."""
     (text, styles), (found_text, found_styles) = _essence(wanted), _essence(found)
-    wrong = {place for place, _ in styles ^ found_styles}
-    pairs = zip(f"{text}\0", f"{found_text}\0", strict=False)
+    wrong = sorted({place for place, _ in styles ^ found_styles})
     if text != found_text:
-        wrong = {next(place for place, (one, other) in enumerate(pairs) if one != other)}
-    if not wrong:
-        return None
+        # From there on nothing can be compared.
+        pairs = zip(f"{text}\0", f"{found_text}\0", strict=False)
+        wrong = [next(place for place, (one, other) in enumerate(pairs) if one != other)]
     visible = [place for place, character in enumerate(wanted.text) if not character.isspace()]
-    at = visible[min(*wrong, len(visible) - 1)]
     runs = [span for span in wanted.spans if span.style not in _BLOCKS]
-    nearest = min((_distance(run, at) for run in runs), default=0)
-    near = [run for run in runs if _distance(run, at) == nearest]
-    inside = [run for run in runs if any(o.start <= run.start and run.end <= o.end for o in near)]
-    return min(inside, key=lambda run: run.end - run.start, default=None)
+    smallest: list[Span] = []
+    for place in wrong:
+        at = visible[min(place, len(visible) - 1)]
+        if runs and not any(run.start <= at < run.end for run in smallest):
+            smallest.append(_smallest(runs, at))
+    return smallest
+
+
+def _smallest(runs: Sequence[Span], place: int) -> Span:
+    nearest = min(_distance(run, place) for run in runs)
+    near = [run for run in runs if _distance(run, place) == nearest]
+    first, last = min(run.start for run in near), max(run.end for run in near)
+    inside = (run for run in runs if first <= run.start and run.end <= last)
+    return min(inside, key=lambda run: run.end - run.start)
 
 
 def _distance(run: Span, place: int) -> int:

@@ -7,7 +7,7 @@ trip, in asyncpg's own prepared statements.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from coachline.foundation.ids import ConnectionId, ConversationId, EventId, Iden
 _STORE = """
 with held as (
   select id, state, last_seq from conversation
-  where tenant_id = $1 and connection_id = $2 and identity_id = $3 and thread = $4
+  where tenant_id = $1 and identity_id = $3 and thread = $4
   for update
 ), stored as (
   insert into inbox_event (tenant_id, id, connection_id, conversation_id, external_id, kind, text,
@@ -123,15 +123,17 @@ class ArrivalRepository:
             event.is_private,
             list(erased_as),
         )
-        if found is None:
-            return None
-        return Arrival(
-            event_id=event_id,
-            conversation_id=ConversationId(found["id"]),
-            is_new=found["is_new"],
-            needs_credit=state == "new" and found["state"] in ("idle", "waiting"),
-            in_engine=found["in_engine"],
-        )
+        return None if found is None else _arrival(dict(found), event_id, is_queued=state == "new")
+
+
+def _arrival(found: Mapping[str, Any], event_id: EventId, *, is_queued: bool) -> Arrival:
+    return Arrival(
+        event_id=event_id,
+        conversation_id=ConversationId(found["id"]),
+        is_new=found["is_new"],
+        needs_credit=is_queued and found["state"] in ("idle", "waiting"),
+        in_engine=found["in_engine"],
+    )
 
 
 def _dump(value: Any) -> str:

@@ -202,7 +202,10 @@ class ConversationRepository:
         unsettled = union(
             select(EventRow.conversation_id).where(text("inbox_event.state = 'new'")),
             select(ReplyRow.conversation_id).where(
-                text("outbox_reply.state in ('pending', 'sending')")
+                text(
+                    "outbox_reply.state in ('pending', 'sending') and (lane = 'conversation' "
+                    "or not_before is null or not_before <= clock_timestamp())"
+                )
             ),
         )
         idle = (ConversationRow.state == "idle") & ConversationRow.id.in_(unsettled)

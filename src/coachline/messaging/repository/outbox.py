@@ -27,7 +27,8 @@ _IS_PROVEN_BY = text(
 _HEAD = (
     select(ReplyRow)
     .where(ReplyRow.conversation_id == bindparam("conversation_id"), _IS_UNSETTLED)
-    .order_by(ReplyRow.seq)
+    # What somebody waits for goes before what nobody asked for.
+    .order_by(text("outbox_reply.lane = 'broadcast'"), ReplyRow.seq)
     .limit(1)
     .execution_options(populate_existing=True)
 )
@@ -43,7 +44,7 @@ class OutboxRepository:
     async def find_head(
         self, session: TenantSession, conversation_id: ConversationId
     ) -> ReplyRow | None:
-        """The oldest reply whose outcome is not decided."""
+        """The reply to send next: the oldest undecided one, what was asked for before the rest."""
         return await session.scalar(_HEAD, {"conversation_id": conversation_id})
 
     async def mark_sending(

@@ -17,7 +17,7 @@ from channel_kit.conformance.subject import Mailbox, Subject
 from channel_kit.contract import InboundEvent
 
 _PATIENCE_SECONDS: Final = 5.0
-_AT_ONCE_SECONDS: Final = 0.2
+_AT_ONCE_SECONDS: Final = 0.1
 _TEXTS: Final = ("The first.", "The second.")
 
 

@@ -27,14 +27,16 @@ CITATIONS: Final = tuple(
 CHOICES: Final = tuple(
     Choice(label=f"The {word} one", value=word) for word in ("first", "second", "third")
 )
+LINKS: Final = "[words](https://a.example/x) [you](tg://user?id=1) [me](mailto:ada@a.example) "
+STYLES: Final = "*one* **two** ***three*** ~~four~~ `five` _six_ __seven__ "
 # What platforms make something of, when they find it in a text.
 TRAPS: Final = (
     "@channel @here @everyone @ada_l <!channel> <@U0ADA0001> <#C0GENERAL1> <!subteam^S1|team> ",
     "https://a.example/path?x=1&y=2 ",
-    "[words](https://a.example/x) [you](tg://user?id=1) [me](mailto:ada@a.example) ",
+    LINKS,
     "![a picture](https://a.example/p.png) ",
     "<b>html</b> &lt;b&gt; &amp; <https://a.example> ",
-    "*one* **two** ***three*** ~~four~~ `five` _six_ __seven__ ",
+    STYLES,
     "a*b*c snake_case_name 2 * 3 * 4 ~5 |6| ",
     "\n\n# A title\n\n",
     "\n\n> quoted\n> twice\n\n",
@@ -103,7 +105,8 @@ class TextQuestions(Subject):
     @pytest.mark.asyncio
     async def test_its_parts_leave_room_for_what_comes_with_them(self) -> None:
         """A hint below each, sources and choices below the last: every one fits one call."""
-        texts = [self._longer_than_one(piece) for piece in TRAPS]
+        pieces = ("\n\n".join(TRAPS), STYLES, LINKS)
+        texts = [self._longer_than_one(piece) for piece in pieces]
         async with self.platform() as (platform, channel):
             for text in texts:
                 parts = self._parts(channel, text, HINT)
@@ -136,7 +139,7 @@ class TextQuestions(Subject):
                     assert 0 < toll.amount <= toll.burst, "it could never be drawn"
 
     def _longer_than_one(self, piece: str) -> str:
-        return piece * (self.channel.capabilities.max_text * 3 // 2 // len(piece) + 1)
+        return piece * (self.channel.capabilities.max_text * 3 // len(piece) + 1)
 
     def _parts(self, channel: Channel, text: str, hint: str = "") -> list[str]:
         if isinstance(channel, Shaping):
