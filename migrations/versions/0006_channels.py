@@ -24,6 +24,7 @@ def upgrade() -> None:
     _links()
     _consent()
     _connections()
+    _conversations()
     _ledger()
     _notices("'apology', 'learner_rate', 'tenant_quota', 'greeting', 'unsupported'")
 
@@ -139,17 +140,8 @@ def _connections() -> None:
     op.execute(f"grant update on connection_route to {WORKER}")
 
 
-def _ledger() -> None:
-    op.execute(
-        """
-        alter table inbox_event
-          add consent text check (consent in ('stop', 'start')),
-          drop constraint inbox_event_state_check,
-          add constraint inbox_event_state_check
-            check (state in ('new', 'answered', 'recorded', 'refused', 'parked', 'commanded'))
-        """
-    )
-    # Whether nobody else reads along in the thread.
+def _conversations() -> None:
+    # `is_private`: nobody else reads along in the thread.
     # An identity is one connection's, so the connection adds nothing to the key; and with it, an
     # index by connection looks as good as this one to a planner that knows only averages.
     op.execute(
@@ -158,6 +150,18 @@ def _ledger() -> None:
           add is_private boolean not null default true,
           drop constraint conversation_tenant_id_connection_id_identity_id_thread_key,
           add constraint conversation_identity_thread unique (tenant_id, identity_id, thread)
+        """
+    )
+
+
+def _ledger() -> None:
+    op.execute(
+        """
+        alter table inbox_event
+          add consent text check (consent in ('stop', 'start')),
+          drop constraint inbox_event_state_check,
+          add constraint inbox_event_state_check
+            check (state in ('new', 'answered', 'recorded', 'refused', 'parked', 'commanded'))
         """
     )
     # `handle` is the message that already shows a turn's draft.
@@ -202,30 +206,7 @@ def _ledger() -> None:
 def downgrade() -> None:
     """Take them away; replies that only this version knows become dead ones."""
     _fewer_notices()
-    op.execute("drop index outbox_reply_held, outbox_reply_receipt")
-    op.execute("delete from outbox_reply where turn_id is null")
-    op.execute("update outbox_reply set state = 'dead' where state in ('held', 'suppressed')")
-    op.execute(
-        """
-        alter table outbox_reply
-          alter turn_id set not null,
-          drop choices, drop hint, drop is_notice, drop lane, drop handle, drop report,
-          drop reported_at,
-          drop constraint outbox_reply_state_check,
-          add constraint outbox_reply_state_check
-            check (state in ('pending', 'sending', 'sent', 'unknown', 'dead'))
-        """
-    )
-    op.execute("update turn set outcome = 'answered' where outcome = 'commanded'")
-    op.execute(
-        """
-        alter table turn
-          drop handle,
-          drop constraint turn_outcome_check,
-          add constraint turn_outcome_check check (outcome in
-            ('answered', 'fallback', 'refused', 'recorded', 'parked'))
-        """
-    )
+    _fewer_replies()
     op.execute(
         """
         alter table conversation
@@ -256,3 +237,30 @@ def downgrade() -> None:
     )
     op.execute("drop table consent, link_code")
     op.execute("alter table identity drop home_learner_id, drop sharing, drop mark")
+
+
+def _fewer_replies() -> None:
+    op.execute("drop index outbox_reply_held, outbox_reply_receipt")
+    op.execute("delete from outbox_reply where turn_id is null")
+    op.execute("update outbox_reply set state = 'dead' where state in ('held', 'suppressed')")
+    op.execute(
+        """
+        alter table outbox_reply
+          alter turn_id set not null,
+          drop choices, drop hint, drop is_notice, drop lane, drop handle, drop report,
+          drop reported_at,
+          drop constraint outbox_reply_state_check,
+          add constraint outbox_reply_state_check
+            check (state in ('pending', 'sending', 'sent', 'unknown', 'dead'))
+        """
+    )
+    op.execute("update turn set outcome = 'answered' where outcome = 'commanded'")
+    op.execute(
+        """
+        alter table turn
+          drop handle,
+          drop constraint turn_outcome_check,
+          add constraint turn_outcome_check check (outcome in
+            ('answered', 'fallback', 'refused', 'recorded', 'parked'))
+        """
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 import regex
@@ -82,7 +83,7 @@ def graphemes(text: str) -> list[str]:
 @example(source="**" + "word " * 40 + "**", limit=40, length=characters)
 @example(source="see [r] and [r]\n\n" * 9 + "[r]: https://r.example", limit=30, length=characters)
 def test_every_part_fits_and_together_they_say_what_the_whole_says(
-    source: str, limit: int, length: type[characters]
+    source: str, limit: int, length: Callable[[Rendered], int]
 ) -> None:
     parts = cut(source, limit, length)
     assert all(length(render(part)) <= limit and render(part).text.strip() for part in parts)

@@ -47,6 +47,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "src/coachline/foundation/http.py",
         ),
         "httpx": ("src/coachline/inference/ollama.py",),
+        "hypothesis": ("channels/kit/src/channel_kit/conformance/*",),
         "limits": ("src/coachline/tenancy/limits.py",),
         "markdown_it": (
             "src/coachline/knowledge/chunking.py",

@@ -126,7 +126,8 @@ async def seed(desk: Desk, live: LiveConnection, servers: Servers) -> Conversati
                 for name, value in values.items():
                     filled = filled.replace(name, value)
                 await admin.execute(filled)
-        await admin.execute("analyze conversation, identity, inbox_event, learner, outbox_reply, turn")
+        for table in ("conversation", "identity", "inbox_event", "learner", "outbox_reply", "turn"):
+            await admin.execute(f"analyze {table}")
     finally:
         await admin.close()
     return conversation_id

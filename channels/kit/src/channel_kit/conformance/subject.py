@@ -173,11 +173,11 @@ class Subject(ABC):
 
     def mailbox(self, texts: Sequence[str]) -> AbstractAsyncContextManager[Mailbox]:
         """Run a platform that keeps a message with each of ``texts``; for ``Polling``."""
-        raise NotImplementedError
+        raise AssertionError(f"{type(self).__name__} needs a mailbox() for a channel that polls")
 
     def file(self, platform_url: str) -> Attachment:
         """Return an attachment that is :data:`FILE` at the platform; for ``Fetching``."""
-        raise NotImplementedError
+        raise AssertionError(f"{type(self).__name__} needs a file() for a channel that fetches")
 
     def foreign_files(self, platform_url: str, elsewhere_url: str) -> Sequence[Attachment]:
         """Return attachments that seem to be at the platform, but are elsewhere; for ``Fetching``.
