@@ -101,6 +101,9 @@ class Commands:
     async def _begin(self, scene: Scene, command: Command) -> DraftReply | None:
         desk = self._desk
         if looks_like_code(command.argument):
+            # What was typed was meant; a link is only followed, and anybody can make one.
+            if command.name is CommandName.START:
+                return desk.linking.offer(scene, command.argument)
             return await desk.linking.redeem(scene, command.argument)
         if command.name is CommandName.LINK:
             wrong = command.argument and await desk.linking.redeem(scene, command.argument)

@@ -54,6 +54,15 @@ class Linking:
         words = linking_in(scene.language)
         return notice(words.code.format(code=f"**{code}**", link=f"**{there}**"))
 
+    def offer(self, scene: Scene, code: str) -> DraftReply:
+        """Answer ``/start CODE``: ask before anything is linked.
+
+        Who follows a stranger's link would become that stranger's other channel.
+        """
+        words = linking_in(scene.language)
+        accept = Choice(label=words.accept, value=f"/link {code}")
+        return notice(words.offer.format(link=scene.written(CommandName.LINK)), (accept,))
+
     async def redeem(self, scene: Scene, code: str) -> DraftReply:
         """Answer ``/link CODE``: link this identity to whom the code belongs."""
         words = linking_in(scene.language)

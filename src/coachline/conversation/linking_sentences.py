@@ -27,6 +27,8 @@ class LinkingSentences(NamedTuple):
     shared_memory: str
     shared_nothing: str
     seen: str
+    offer: str
+    accept: str
 
 
 _LINKING: Final = MappingProxyType(
@@ -50,6 +52,10 @@ _LINKING: Final = MappingProxyType(
             "I remember here what matters from there, not the words.",
             "The two stay apart: neither knows what was said on the other.",
             "The code that stood here is worth nothing now, because others could read it.",
+            "A link can come from anybody. Did you yourself write "
+            "{link} on another channel just now? "
+            "Then say yes, and it is you on both. If not, do nothing.",
+            "Yes, it was me",
         ),
         "de": LinkingSentences(
             "Dein Code ist {code}. Er gilt einmal und zehn Minuten lang: "
@@ -70,6 +76,10 @@ _LINKING: Final = MappingProxyType(
             "Ich erinnere mich hier an das Wichtige von dort, nicht an die Worte.",
             "Die beiden bleiben getrennt: Keiner weiß, was auf dem anderen gesagt wurde.",
             "Der Code, der hier stand, gilt nicht mehr, denn andere konnten ihn lesen.",
+            "Ein Link kann von jedem kommen. Hast du selbst gerade auf einem anderen Kanal "
+            "{link} geschrieben? "
+            "Dann sag ja, und auf beiden bist das du. Wenn nicht, tu nichts.",
+            "Ja, das war ich",
         ),
         "fr": LinkingSentences(
             "Votre code est {code}. Il vaut une fois et dix minutes : "
@@ -90,6 +100,10 @@ _LINKING: Final = MappingProxyType(
             "Je me souviens ici de l'essentiel de là-bas, pas des mots.",
             "Les deux restent séparés : aucun ne sait ce qui a été dit sur l'autre.",
             "Le code écrit ici ne vaut plus rien, car d'autres ont pu le lire.",
+            "Un lien peut venir de n'importe qui. Avez-vous vous-même écrit "
+            "{link} sur un autre canal à l'instant ? "
+            "Alors dites oui, et c'est vous sur les deux. Sinon, ne faites rien.",
+            "Oui, c'était moi",
         ),
         "es": LinkingSentences(
             "Tu código es {code}. Vale una vez y diez minutos: "
@@ -110,6 +124,9 @@ _LINKING: Final = MappingProxyType(
             "Aquí recuerdo lo importante de allí, no las palabras.",
             "Los dos siguen separados: ninguno sabe qué se dijo en el otro.",
             "El código escrito aquí ya no vale, porque otras personas pudieron leerlo.",
+            "Un enlace puede venir de cualquiera. ¿Acabas de escribir tú {link} en otro canal? "
+            "Entonces di que sí, y eres tú en los dos. Si no, no hagas nada.",
+            "Sí, fui yo",
         ),
         "pt": LinkingSentences(
             "O seu código é {code}. Vale uma vez e dez minutos: no outro canal, escreva lá {link}.",
@@ -129,6 +146,9 @@ _LINKING: Final = MappingProxyType(
             "Aqui lembro-me do que importa de lá, não das palavras.",
             "Os dois ficam separados: nenhum sabe o que foi dito no outro.",
             "O código escrito aqui já não vale, porque outras pessoas o puderam ler.",
+            "Um link pode vir de qualquer pessoa. Acabou de escrever {link} noutro canal? "
+            "Então diga que sim, e é a mesma pessoa nos dois. Se não, não faça nada.",
+            "Sim, fui eu",
         ),
         "it": LinkingSentences(
             "Il tuo codice è {code}. Vale una volta e dieci minuti: "
@@ -149,6 +169,9 @@ _LINKING: Final = MappingProxyType(
             "Qui ricordo ciò che conta di lì, non le parole.",
             "I due restano separati: nessuno sa che cosa è stato detto sull'altro.",
             "Il codice scritto qui non vale più, perché altri hanno potuto leggerlo.",
+            "Un link può venire da chiunque. Hai appena scritto tu {link} su un altro canale? "
+            "Allora di' di sì, e sei tu su entrambi. Altrimenti non fare nulla.",
+            "Sì, ero io",
         ),
     }
 )

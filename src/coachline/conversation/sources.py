@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from channel_kit.rendering import render
 from coachline.conversation.links import host_of
 from coachline.conversation.rights_sentences import rights_in
 from coachline.conversation.scene import Scene, notice
@@ -41,7 +42,7 @@ class Sources:
 
 
 def _excerpt(text: str, limit: int | None) -> str:
-    flat = _plain(" ".join(text.split()))
+    flat = _plain(" ".join(render(text).text.split()))
     most = min(_EXCERPT_CHARACTERS, limit or _EXCERPT_CHARACTERS)
     if len(flat) <= most:
         return flat

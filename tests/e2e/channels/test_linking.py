@@ -128,6 +128,10 @@ async def test_a_code_from_sms_works_on_telegram_by_its_start_link(pair: Pair) -
     code = code_in(await pair.text("LINK"))
     place = pair.bots.ledger.place
     await pair.bots.words.start(code, user=USER, bot=pair.telegram.account)
+    offered = await pair.bots.wait_for_answer(str(USER), after=place, seconds=SECONDS)
+    assert offered.text.startswith("A link can come from anybody.")
+    place = pair.bots.ledger.place
+    await pair.bots.press("Yes, it was me", user=USER, bot=pair.telegram.account)
     asked = await pair.bots.wait_for_answer(str(USER), after=place, seconds=SECONDS)
     assert asked.text.startswith("Done, it is you on both channels.")
     warned = await pair.twilio.ledger.wait_for_answer(PERSON, accept=is_warning, seconds=SECONDS)

@@ -110,7 +110,7 @@ async def test_guessing_codes_ends_after_five(stage: Stage, tenants: Two) -> Non
     assert await stage.learner_id(host) != await stage.learner_id(guest)
 
 
-async def test_start_with_a_code_links_and_ones_own_code_does_not(
+async def test_a_link_with_a_code_asks_before_it_links_and_ones_own_code_does_not(
     stage: Stage, tenants: Two
 ) -> None:
     host = await stage.connect(tenants[0], "buttons")
@@ -120,7 +120,10 @@ async def test_start_with_a_code_links_and_ones_own_code_does_not(
     assert found is not None
     (own,) = await stage.hear(host, text=f"/link {found[1]}")
     assert "this very channel" in own.text
-    (linked,) = await stage.hear(guest, text=f"/start {found[1]}")
+    (offered,) = await stage.hear(guest, text=f"/start {found[1]}")
+    assert "can come from anybody" in offered.text
+    assert await stage.learner_id(host) != await stage.learner_id(guest)
+    (linked,) = await stage.hear(guest, text="1")
     assert linked.choices
     assert await stage.learner_id(host) == await stage.learner_id(guest)
 
