@@ -158,7 +158,7 @@ def _ledger() -> None:
     op.execute(
         """
         alter table inbox_event
-          add consent text check (consent in ('stop', 'start')),
+          add consent text check (consent in ('stop', 'start', 'blocked', 'unblocked')),
           drop constraint inbox_event_state_check,
           add constraint inbox_event_state_check
             check (state in ('new', 'answered', 'recorded', 'refused', 'parked', 'commanded'))

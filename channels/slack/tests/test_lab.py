@@ -190,7 +190,7 @@ async def test_commands_buttons_files_and_comings_and_goings(desk: Desk) -> None
     assert view["blocks"][0]["type"] == "rich_text"
     await slack.around.deactivate(user)
     (left,) = await desk.told(1)
-    assert (left.kind, left.consent) == ("consent", "stop")
+    assert (left.kind, left.consent) == ("consent", "blocked")
     with pytest.raises(RecipientUnreachable):
         await desk.channel.send(reply(left.thread))
     await slack.around.uninstall()

@@ -103,7 +103,7 @@ async def test_all_that_a_learner_does_is_heard_once_and_as_what_it_is(
     ]
     assert webhook.events[1].reply_to == webhook.events[0].external_id
     assert webhook.events[2].text == "/start 8kQ2-xY_z"
-    assert [event.consent for event in webhook.events[-2:]] == ["stop", "start"]
+    assert [event.consent for event in webhook.events[-2:]] == ["blocked", "unblocked"]
     assert {event.thread for event in webhook.events} == {said.thread}
 
 

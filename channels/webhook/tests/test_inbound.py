@@ -48,6 +48,7 @@ def body(**changed: Any) -> bytes:
         ({"type": "delete"}, "needs reply_to"),
         ({"type": "consent"}, "a consent needs consent"),
         ({"type": "consent", "consent": "maybe"}, "consent: "),
+        ({"type": "consent", "consent": "blocked"}, "consent: "),
     ],
 )
 def test_a_wrong_field_is_named_and_its_content_is_not_shown(

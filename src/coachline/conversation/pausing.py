@@ -98,10 +98,29 @@ class Pausing:
 
     async def hear(self, scene: Scene, event: QueuedEvent) -> DraftReply | None:
         """Write down what a platform or a free text told; confirm what the platform did not."""
-        if event.consent == "stop":
-            reply: DraftReply | None = await self.stop(scene)
-        elif event.consent == "start":
-            reply = await self.start(scene)
-        else:
-            return None
+        reply: DraftReply | None = None
+        match event.consent:
+            case "stop":
+                reply = await self.stop(scene)
+            case "start":
+                reply = await self.start(scene)
+            case "blocked" | "unblocked":
+                await self._bar(scene, is_barred=event.consent == "blocked")
         return reply if event.text.strip() else None
+
+    async def _bar(self, scene: Scene, *, is_barred: bool) -> None:
+        """Write down whether the platform lets us write; what the learner said stands."""
+        connection_id = scene.turn.connection_id
+        async with self._database.tenant(scene.turn.lease.tenant_id) as session:
+            learner_id = await self._codes.learner_of(session, scene.identity_id)
+            if is_barred:
+                await self._consent.record(
+                    session,
+                    learner_id,
+                    connection_id,
+                    "withdrawn",
+                    source="platform",
+                    reason="blocked",
+                )
+            else:
+                await self._consent.lift(session, learner_id, connection_id)

@@ -2,7 +2,8 @@
 
 An answer needs no consent; a message that nobody asked for does. It needs no grant either, but one
 withdrawal on a connection stops it there until the learner grants it again, and a pause puts it
-off. The two are kept apart: a pause that ends never undoes a withdrawal.
+off. The two are kept apart: a pause that ends never undoes a withdrawal. So are what a platform
+lets happen and what the learner said: the platform takes back its own withdrawal only.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Consent:
     ) -> None:
         """Add a line, unless the newest one of its matter says the same already.
 
+        A withdrawal by anybody else says more than the platform's, which the platform may lift.
+
         Args:
             session: the transaction that the line belongs to.
             learner_id: who wants it so.
@@ -64,9 +67,11 @@ class Consent:
             reason: a code of the platform or of ours, never a learner's words.
             until: the end of a pause; None is a pause until ``resumed``.
         """
-        matter = _WILL if change in _WILL else _SLEEP
-        newest = await self._repository.find_newest(session, learner_id, connection_id, matter)
+        find = self._find_will if change in _WILL else self._find_sleep
+        newest = await find(session, learner_id, connection_id)
         is_known = newest is not None and (newest.change, newest.until) == (change, until)
+        if newest is not None and change == "withdrawn" and source != "platform":
+            is_known = is_known and newest.source != "platform"
         if change == "granted":
             standing = await self.standing(session, learner_id, connection_id)
             is_known = is_known and standing.is_allowed
@@ -83,14 +88,29 @@ class Consent:
         )
         await session.flush()
 
+    async def lift(
+        self, session: TenantSession, learner_id: LearnerId, connection_id: ConnectionId
+    ) -> None:
+        """Grant again what only the platform had withdrawn; all that the learner said stands."""
+        will = await self._find_will(session, learner_id, connection_id)
+        if will is not None and (will.change, will.source) == ("withdrawn", "platform"):
+            await self.record(
+                session,
+                learner_id,
+                connection_id,
+                "granted",
+                source="platform",
+                reason="unblocked",
+            )
+
     async def standing(
         self, session: TenantSession, learner_id: LearnerId, connection_id: ConnectionId
     ) -> Standing:
         """Return whether, and if not why not, this learner may be written to unasked there."""
-        will = await self._repository.find_newest(session, learner_id, connection_id, _WILL)
+        will = await self._find_will(session, learner_id, connection_id)
         if will is not None and will.change == "withdrawn":
             return Standing(False, f"withdrawn ({will.reason or will.source})")
-        sleep = await self._repository.find_newest(session, learner_id, connection_id, _SLEEP)
+        sleep = await self._find_sleep(session, learner_id, connection_id)
         if sleep is not None and self._sleeps(sleep):
             return Standing(False, "paused", sleep.until)
         return Standing(True)
@@ -98,8 +118,8 @@ class Consent:
     async def is_withdrawn(
         self, session: TenantSession, learner_id: LearnerId, connection_id: ConnectionId
     ) -> bool:
-        """Return whether this learner said there, and did not take back, that they want no more."""
-        will = await self._repository.find_newest(session, learner_id, connection_id, _WILL)
+        """Return whether a withdrawal stands there, be it the learner's or the platform's."""
+        will = await self._find_will(session, learner_id, connection_id)
         return will is not None and will.change == "withdrawn"
 
     async def allows(
@@ -119,11 +139,11 @@ class Consent:
     ) -> None:
         """Have what holds for one learner on a connection hold for another one there.
 
-        With ``only_limits`` nothing that the other does not want is allowed by it.
+        With ``only_limits`` nothing that the other does not want is allowed by it. What a platform
+        told stays the platform's, so that it can be lifted there too.
         """
-        newest = self._repository.find_newest
-        will = await newest(session, from_learner, connection_id, _WILL)
-        sleep = await newest(session, from_learner, connection_id, _SLEEP)
+        will = await self._find_will(session, from_learner, connection_id)
+        sleep = await self._find_sleep(session, from_learner, connection_id)
         # A grant that ended a pause stands in the first line already, unless it was withdrawn.
         for line in (will, sleep if sleep is not None and sleep.change != "granted" else None):
             if line is not None and not (only_limits and line.change in ("granted", "resumed")):
@@ -132,10 +152,23 @@ class Consent:
                     to_learner,
                     connection_id,
                     _change(line),
-                    source="link",
+                    source="platform" if line.source == "platform" else "link",
                     reason=line.reason,
                     until=line.until,
                 )
+
+    async def _find_will(
+        self, session: TenantSession, learner_id: LearnerId, connection_id: ConnectionId
+    ) -> ConsentRow | None:
+        return await self._repository.find_newest(session, learner_id, connection_id, _WILL)
+
+    async def _find_sleep(
+        self, session: TenantSession, learner_id: LearnerId, connection_id: ConnectionId
+    ) -> ConsentRow | None:
+        # A pause is the learner's own: that a platform lets us write again does not end it.
+        return await self._repository.find_newest(
+            session, learner_id, connection_id, _SLEEP, not_from="platform"
+        )
 
     def _sleeps(self, line: ConsentRow) -> bool:
         return line.change == "paused" and (line.until is None or line.until > self._clock.now())

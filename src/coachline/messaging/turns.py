@@ -20,6 +20,7 @@ from coachline.messaging.tables import EventRow
 
 Outcome = Literal["answered", "fallback", "refused", "recorded", "parked", "commanded"]
 Lane = Literal["conversation", "broadcast"]
+ConsentWord = Literal["stop", "start", "blocked", "unblocked"]
 
 
 class TurnOvertaken(Exception):
@@ -59,7 +60,7 @@ class QueuedEvent:
     seq: int
     attempts: int
     reply_to: str | None = None
-    consent: Literal["stop", "start"] | None = None
+    consent: ConsentWord | None = None
     attachments: tuple[Attachment, ...] = ()
 
 
@@ -168,10 +169,10 @@ def describe(row: EventRow) -> QueuedEvent:
     )
 
 
-def _consent(stored: str | None) -> Literal["stop", "start"] | None:
+def _consent(stored: str | None) -> ConsentWord | None:
     # The table allows no other word.
     match stored:
-        case "stop" | "start":
+        case "stop" | "start" | "blocked" | "unblocked":
             return stored
         case _:
             return None

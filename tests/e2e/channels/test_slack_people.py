@@ -130,8 +130,8 @@ async def test_who_left_the_workspace_is_not_written_to(lab: LabHouse, slack: Fa
     await slack.around.deactivate(lea)
 
     async def is_withdrawn() -> bool:
-        rows = await lab.rows(tenant, "select change from consent")
-        return [row.change for row in rows] == ["withdrawn"]
+        rows = await lab.rows(tenant, "select change, source, reason from consent")
+        return [tuple(row) for row in rows] == [("withdrawn", "platform", "blocked")]
 
     await until(is_withdrawn, seconds=SECONDS)
     await until(lambda: lab.is_idle(tenant), seconds=SECONDS)

@@ -14,15 +14,16 @@ from fixtures.waiting import until
 
 pytestmark = pytest.mark.e2e
 
-CONSENT = "select change from consent order by id"
+CONSENT = "select change, source from consent order by id"
+BLOCKED, UNBLOCKED = ("withdrawn", "platform"), ("granted", "platform")
 
 
-async def ledger_says(lab: LabHouse, coach: LabConnection[Bot], *lines: str) -> None:
+async def ledger_says(lab: LabHouse, coach: LabConnection[Bot], *lines: tuple[str, str]) -> None:
     """Wait until the consent ledger holds exactly these lines."""
 
     async def is_so() -> bool:
         found = await lab.rows(coach.tenant, CONSENT)
-        return [row.change for row in found] == list(lines)
+        return [tuple(row) for row in found] == list(lines)
 
     await until(is_so, seconds=SECONDS)
 
@@ -33,7 +34,7 @@ async def test_who_blocks_the_bot_is_not_written_to_until_they_come_back(
     coach = await lab.connect_telegram(await lab.add_tenant(), telegram)
     await telegram.ask("Hello", user=7, seconds=SECONDS)
     await telegram.block(user=7)
-    await ledger_says(lab, coach, "withdrawn")
+    await ledger_says(lab, coach, BLOCKED)
     (row,) = await lab.rows(coach.tenant, "select id from conversation")
     conversation = ConversationId(row.id)
     post = lab.house.services.posting.post
@@ -47,7 +48,7 @@ async def test_who_blocks_the_bot_is_not_written_to_until_they_come_back(
     await until(is_suppressed, seconds=SECONDS)
     assert len(telegram.ledger.calls("sendMessage")) == calls
     await telegram.unblock(user=7)
-    await ledger_says(lab, coach, "withdrawn", "granted")
+    await ledger_says(lab, coach, BLOCKED, UNBLOCKED)
     answer = await telegram.ask("I am back", user=7, seconds=SECONDS)
     assert answer.text == "re: I am back"
     await post(coach.tenant.id, conversation, "Another thought.", lane="broadcast")
@@ -57,13 +58,37 @@ async def test_who_blocks_the_bot_is_not_written_to_until_they_come_back(
     assert "A thought for today." not in telegram.ledger.visible("7")
 
 
+async def test_who_stopped_is_not_written_to_after_a_block_and_its_end(
+    lab: LabHouse, telegram: FakeTelegram
+) -> None:
+    coach = await lab.connect_telegram(await lab.add_tenant(), telegram)
+    await telegram.ask("/stop", user=7, seconds=SECONDS)
+    await telegram.block(user=7)
+    await telegram.unblock(user=7)
+    answer = await telegram.ask("I am back", user=7, seconds=SECONDS)
+    assert answer.text == "re: I am back"
+    await ledger_says(lab, coach, ("withdrawn", "learner"))
+    (row,) = await lab.rows(coach.tenant, "select id from conversation")
+    await lab.house.services.posting.post(
+        coach.tenant.id, ConversationId(row.id), "A thought for today.", lane="broadcast"
+    )
+
+    async def is_suppressed() -> bool:
+        query = "select state, problem from outbox_reply where lane = 'broadcast'"
+        found = [tuple(row) for row in await lab.rows(coach.tenant, query)]
+        return found == [("suppressed", "withdrawn (stop)")]
+
+    await until(is_suppressed, seconds=SECONDS)
+    assert "A thought for today." not in telegram.ledger.visible("7")
+
+
 async def test_a_reply_to_somebody_who_is_gone_is_tried_once(
     lab: LabHouse, telegram: FakeTelegram
 ) -> None:
     coach = await lab.connect_telegram(await lab.add_tenant(), telegram, stream=False)
     await telegram.say("Hello", user=7)
     await telegram.around.deactivate(user=7)
-    await ledger_says(lab, coach, "withdrawn")
+    await ledger_says(lab, coach, BLOCKED)
     await until(lambda: lab.is_idle(coach.tenant), seconds=SECONDS)
     (call,) = telegram.ledger.calls("sendMessage")
     assert call.outcome == "Forbidden: user is deactivated"
@@ -82,7 +107,7 @@ async def test_who_blocks_while_the_answer_is_written_gets_none_and_one_later(
     await until(lambda: lab.model.open_generations > 0, seconds=SECONDS)
     await telegram.block(user=7)
     lab.model.delay_seconds = 0.0
-    await ledger_says(lab, coach, "withdrawn")
+    await ledger_says(lab, coach, BLOCKED)
     await until(lambda: lab.is_idle(coach.tenant), seconds=SECONDS)
     refused = [call.outcome for call in telegram.ledger.calls("sendMessage")]
     assert refused == ["Forbidden: bot was blocked by the user"]

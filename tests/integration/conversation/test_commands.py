@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from channel_kit import Choice, EventKind
 from coachline.foundation.ids import ConversationId, TenantId
+from coachline.messaging import LiveConnection
 from integration.conversation.conftest import RATES, RULES, MakeStage, Stage
 
 pytestmark = pytest.mark.integration
@@ -105,6 +107,60 @@ async def test_a_consent_event_is_written_down_and_confirmed_if_the_platform_did
     await stage.hear(live, text="start")
     async with stage.database.tenant(tenants[0]) as session:
         assert await stage.consent.allows(session, learner_id, live.id)
+
+
+async def bar(stage: Stage, live: LiveConnection, *told: Literal["blocked", "unblocked"]) -> None:
+    """Have the platform tell so, each by itself; nothing is said to it."""
+    for word in told:
+        assert await stage.hear(live, kind=EventKind.CONSENT, consent=word) == []
+
+
+async def standing(stage: Stage, live: LiveConnection) -> tuple[bool, str | None]:
+    """What holds for the learner, and why."""
+    learner_id = await stage.learner_id(live)
+    async with stage.database.tenant(live.tenant_id) as session:
+        held = await stage.consent.standing(session, learner_id, live.id)
+    return held.is_allowed, held.reason
+
+
+async def test_who_blocks_and_unblocks_may_be_written_to_again(stage: Stage, tenants: Two) -> None:
+    live = await stage.connect(tenants[0], "buttons")
+    await bar(stage, live, "blocked")
+    assert await standing(stage, live) == (False, "withdrawn (blocked)")
+    await bar(stage, live, "unblocked")
+    assert await standing(stage, live) == (True, None)
+    await bar(stage, live, "unblocked", "blocked", "blocked", "unblocked")
+    assert await standing(stage, live) == (True, None)
+
+
+async def test_who_stops_blocks_and_unblocks_is_not_written_to_until_they_say_start(
+    stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0], "buttons")
+    await stage.hear(live, text="/stop")
+    await bar(stage, live, "blocked", "unblocked")
+    assert await standing(stage, live) == (False, "withdrawn (stop)")
+    await stage.hear(live, text="/start")
+    assert await standing(stage, live) == (True, None)
+
+
+async def test_a_stop_that_is_heard_only_after_the_block_outlives_it(
+    stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0], "buttons")
+    await bar(stage, live, "blocked")
+    await stage.hear(live, text="/stop")
+    await bar(stage, live, "unblocked")
+    assert await standing(stage, live) == (False, "withdrawn (stop)")
+
+
+async def test_a_pause_goes_on_after_a_block(stage: Stage, tenants: Two) -> None:
+    live = await stage.connect(tenants[0], "buttons")
+    await stage.hear(live, text="/pause 3d")
+    await bar(stage, live, "blocked", "unblocked")
+    assert await standing(stage, live) == (False, "paused")
+    await stage.hear(live, text="/start")
+    assert await standing(stage, live) == (True, None)
 
 
 async def test_commands_count_against_the_learners_rate_but_a_stop_is_always_heard(

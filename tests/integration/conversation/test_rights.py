@@ -218,6 +218,35 @@ async def test_who_wanted_no_messages_wants_none_after_being_forgotten_either(
     assert (await standing_of(stage, live, "zanzibar")).is_allowed
 
 
+async def test_a_block_outlives_being_forgotten_until_it_is_lifted(
+    stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0], "texting")
+    await stage.hear(live, sender="zanzibar", kind=EventKind.CONSENT, consent="blocked")
+    await forget(stage, live, "zanzibar")
+    await stage.hear(live, sender="zanzibar", kind=EventKind.CONSENT, consent="blocked")
+    standing = await standing_of(stage, live, "zanzibar")
+    assert (standing.is_allowed, standing.reason) == (False, "withdrawn (blocked)")
+    await forget(stage, live, "zanzibar")
+    await stage.hear(live, sender="zanzibar", kind=EventKind.CONSENT, consent="unblocked")
+    assert (await standing_of(stage, live, "zanzibar")).is_allowed
+    await forget(stage, live, "zanzibar")
+    await stage.hear(live, sender="zanzibar", text="Once more")
+    assert (await standing_of(stage, live, "zanzibar")).is_allowed, "no mark is left"
+
+
+async def test_who_stopped_and_was_forgotten_stays_so_through_a_block(
+    stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0], "texting")
+    await stage.hear(live, sender="zanzibar", text="stop")
+    await forget(stage, live, "zanzibar")
+    for word in ("blocked", "unblocked"):
+        await stage.hear(live, sender="zanzibar", kind=EventKind.CONSENT, consent=word)
+    standing = await standing_of(stage, live, "zanzibar")
+    assert (standing.is_allowed, standing.reason) == (False, "withdrawn (stop)")
+
+
 async def test_an_erased_message_that_comes_again_is_known_without_its_id(
     stage: Stage, tenants: Two
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 from uuid import UUID
 
 import pytest
@@ -102,6 +103,46 @@ async def test_the_same_line_is_added_once(database: Database, tenants: Two) -> 
             text("select count(*) from consent where learner_id = :l"), {"l": who}
         )
     assert lines == 1
+
+
+async def test_only_the_platforms_own_withdrawal_is_lifted(
+    database: Database, tenants: Two
+) -> None:
+    consent, connection = Consent(FakeClock()), ConnectionId(new_id())
+    who = (await learner(database, tenants[0], connection)).learner_id
+    async with database.tenant(tenants[0]) as session:
+        await consent.lift(session, who, connection)
+        lines = text("select change, source from consent where learner_id = :l order by id")
+        assert (await session.execute(lines, {"l": who})).all() == []
+        await consent.record(session, who, connection, "withdrawn", source="platform")
+        await consent.lift(session, who, connection)
+        await consent.lift(session, who, connection)
+        assert await consent.allows(session, who, connection)
+        await consent.record(session, who, connection, "withdrawn", source="platform")
+        await consent.record(session, who, connection, "withdrawn", source="operator")
+        await consent.record(session, who, connection, "withdrawn", source="platform")
+        await consent.lift(session, who, connection)
+        assert not await consent.allows(session, who, connection)
+        assert [tuple(line) for line in await session.execute(lines, {"l": who})] == [
+            ("withdrawn", "platform"),
+            ("granted", "platform"),
+            ("withdrawn", "platform"),
+            ("withdrawn", "operator"),
+        ]
+
+
+@pytest.mark.parametrize(("source", "is_lifted"), [("platform", True), ("learner", False)])
+async def test_a_copied_withdrawal_is_lifted_where_the_platform_told_it(
+    database: Database, tenants: Two, source: Literal["platform", "learner"], is_lifted: bool
+) -> None:
+    consent, connection = Consent(FakeClock()), ConnectionId(new_id())
+    who, heir = [(await learner(database, tenants[0], connection)).learner_id for _ in range(2)]
+    async with database.tenant(tenants[0]) as session:
+        await consent.record(session, who, connection, "withdrawn", source=source)
+        await consent.copy(session, connection, from_learner=who, to_learner=heir, only_limits=True)
+        assert not await consent.allows(session, heir, connection)
+        await consent.lift(session, heir, connection)
+        assert await consent.allows(session, heir, connection) is is_lifted
 
 
 @pytest.mark.parametrize("order", ["withdrawn last", "granted last", "paused"])

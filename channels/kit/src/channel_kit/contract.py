@@ -113,11 +113,13 @@ class InboundEvent(_Frozen):
     gives the same id. ``thread`` is the opaque address that a reply is sent to. ``reply_to`` is the
     external id of the message that it answers, or, for ``edit``, ``delete`` and ``reaction``, of
     the message that it is about. A ``button``'s ``text`` is the value of the choice, a
-    ``command``'s the words after the command's own name. A ``consent`` with a text is confirmed to
-    the learner; one without was confirmed by the platform. ``is_private`` says that nobody else
-    reads along in the thread; in one where others do, the gateway tells nothing personal. What is
-    not ``is_addressed`` names nobody: it is for us only where we talk with its sender already, and
-    is dropped where we do not. ``raw`` is the platform's own JSON, kept for questions asked later.
+    ``command``'s the words after the command's own name. ``stop`` and ``start`` are what the
+    learner said: with a text it is confirmed to them, without one the platform did that.
+    ``blocked`` and ``unblocked`` are what the platform lets happen, not what the learner said;
+    neither is answered. ``is_private`` says that nobody else reads along in the thread; in one
+    where others do, the gateway tells nothing personal. What is not ``is_addressed`` names nobody:
+    it is for us only where we talk with its sender already, and is dropped where we do not.
+    ``raw`` is the platform's own JSON, kept for questions asked later.
     """
 
     external_id: Identifier
@@ -127,7 +129,7 @@ class InboundEvent(_Frozen):
     text: str = ""
     attachments: tuple[Attachment, ...] = ()
     reply_to: Identifier | None = None
-    consent: Literal["stop", "start"] | None = None
+    consent: Literal["stop", "start", "blocked", "unblocked"] | None = None
     receipt: DeliveryReport | None = None
     is_private: bool = True
     is_addressed: bool = True

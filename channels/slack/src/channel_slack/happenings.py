@@ -58,7 +58,7 @@ def user_changed(fields: Fields, scope: Scope) -> InboundEvent | None:
         # Slack takes a person for the direct message with them, whose own id is not told here.
         channel=found,
         at=event.find_timestamp("event_ts"),
-        consent="stop",
+        consent="blocked",
     )
 
 

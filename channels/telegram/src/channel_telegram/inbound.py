@@ -269,7 +269,7 @@ def _membership(change: _Membership, delivery: _Delivery) -> Sequence[InboundEve
         if (old == "kicked") is (new == "kicked"):
             return ()
         kind = EventKind.CONSENT
-        fields["consent"] = "stop" if new == "kicked" else "start"
+        fields["consent"] = "blocked" if new == "kicked" else "unblocked"
     elif change.chat.type != "channel" and old in _OUT and new not in _OUT:
         kind = EventKind.OPENED
     else:

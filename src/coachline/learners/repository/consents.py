@@ -50,20 +50,22 @@ class ConsentRepository:
         learner_id: LearnerId,
         connection_id: ConnectionId,
         changes: Sequence[str],
+        *,
+        not_from: str | None = None,
     ) -> ConsentRow | None:
-        """The newest line that says one of ``changes``.
+        """The newest line that says one of ``changes``, of any source but ``not_from``.
 
         By the database's clock: ids are made by many processes, whose clocks differ.
         """
+        query = select(ConsentRow).where(
+            ConsentRow.tenant_id == session.tenant_id,
+            ConsentRow.learner_id == learner_id,
+            ConsentRow.connection_id == connection_id,
+            ConsentRow.purpose == _PURPOSE,
+            ConsentRow.change.in_(changes),
+        )
+        if not_from is not None:
+            query = query.where(ConsentRow.source != not_from)
         return await session.scalar(
-            select(ConsentRow)
-            .where(
-                ConsentRow.tenant_id == session.tenant_id,
-                ConsentRow.learner_id == learner_id,
-                ConsentRow.connection_id == connection_id,
-                ConsentRow.purpose == _PURPOSE,
-                ConsentRow.change.in_(changes),
-            )
-            .order_by(ConsentRow.created_at.desc(), ConsentRow.id.desc())
-            .limit(1)
+            query.order_by(ConsentRow.created_at.desc(), ConsentRow.id.desc()).limit(1)
         )
