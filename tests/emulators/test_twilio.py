@@ -167,7 +167,7 @@ async def test_consent_comes_through(desk: Desk) -> None:
 async def test_a_service_and_whatsapp_addresses_work_too(desk: Desk) -> None:
     channel = desk.channel(from_number=None, messaging_service_sid=SERVICE)
     connected = await channel.connect(desk.inbound_url)
-    assert connected.account == f"{ACCOUNT}:{SERVICE}"
+    assert connected.account == f"{ACCOUNT}:{SERVICE}@127.0.0.1"
     since = datetime.now(UTC)
     receipt = await channel.send(reply())
     assert (await desk.next_event()).thread == PERSON

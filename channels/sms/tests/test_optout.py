@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from channel_sms.optout import START_WORDS, STOP_WORDS, wants_out
@@ -127,10 +125,10 @@ def test_a_long_text_is_conversation_and_costs_nothing() -> None:
         ("ich will ", "keine nachrichten mehr "),
     ],
 )
+@pytest.mark.timeout(20)
 def test_nobody_can_write_what_takes_for_ever_to_refuse(start: str, again: str) -> None:
-    began = time.process_time()
-    wants_out((start + again * 400)[:398] + " x")
-    assert time.process_time() - began < 1
+    # An exponential search would not end in the time of the universe, let alone in this limit.
+    assert not wants_out((start + again * 400)[:398] + " x") or start.startswith("stop")
 
 
 def test_keywords_are_twilios_own() -> None:
