@@ -13,6 +13,8 @@ from coachline.foundation.errors import CoachlineError
 from coachline.foundation.settings import Settings, load_settings
 
 _CHECK_SECONDS = 5.0
+# Read tenant by tenant, so an installation with thousands of them takes its time.
+_CONNECTIONS_SECONDS = 60.0
 _MOST_CONNECTIONS = 10_000
 
 
@@ -47,17 +49,18 @@ def _origin(given: Settings, settings: Settings, field: str) -> str:
 async def _examine(
     part: str, check: Callable[[Settings], Awaitable[str]], origin: str, settings: Settings
 ) -> dict[str, str]:
+    seconds = _CONNECTIONS_SECONDS if part == "Connections" else _CHECK_SECONDS
     try:
         if origin == "not running":
             raise _Missing("no URL")
-        async with asyncio.timeout(_CHECK_SECONDS):
+        async with asyncio.timeout(seconds):
             details, state = await check(settings), "ok"
     except _Missing:
         details, state = "set it, or start `coachline up`", "missing"
     except CoachlineError as error:
         details, state = error.message, "wrong"
     except TimeoutError:
-        details, state = f"no answer in {_CHECK_SECONDS:.0f} s", "wrong"
+        details, state = f"no answer in {seconds:.0f} s", "wrong"
     return {"part": part, "origin": origin, "state": state, "details": details}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from coachline.foundation.logs import configure_logs
 from coachline_lab import Mode
 from coachline_lab.telegram import FakeTelegram
 from fixtures.lab_house import SECONDS, LabHouse, LabTenant
@@ -81,6 +82,8 @@ async def test_the_token_is_in_no_log_no_row_and_no_answer(
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    # A command that ran in this process may have left the logs pointing at a closed stream.
+    configure_logs("debug", "text")
     caplog.set_level(logging.DEBUG)
     tenant = await lab.add_tenant()
     coach = await lab.connect_telegram(tenant, telegram)

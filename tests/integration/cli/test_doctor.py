@@ -43,7 +43,7 @@ async def doctor() -> tuple[int, Told]:
     """Exit code, and the rows by part."""
     result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return result.exit_code, {row["part"]: row for row in json.loads(result.output)}
+    return result.exit_code, {row["part"]: row for row in json.loads(result.stdout)}
 
 
 async def test_where_nothing_runs_every_part_is_missing_with_its_remedy(

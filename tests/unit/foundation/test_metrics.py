@@ -39,7 +39,7 @@ def test_two_processes_in_one_do_not_share_their_counts() -> None:
 
 def test_no_label_names_a_tenant_a_person_or_a_row() -> None:
     metrics = Metrics()
-    allowed = {"channel", "outcome", "state", "reason", "model", "kind", "direction"}
+    allowed = {"channel", "outcome", "state", "reason", "model", "kind", "direction", "health"}
     ours = [c for c in vars(metrics).values() if hasattr(c, "_labelnames")]
     assert len(ours) > 15
     for collector in ours:

@@ -15,6 +15,8 @@ from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow
 
 # First half of the key pair of every advisory lock on a tenant's credit.
 _CREDIT_LOCK = 0x636F6163
+# How many conversations with something unsettled one sweep of a tenant looks at.
+_MOST_UNSETTLED = 5_000
 
 # Built once: making a statement anew costs more than sending it.
 _LOCK = (
@@ -208,7 +210,10 @@ class ConversationRepository:
                 )
             ),
         )
-        idle = (ConversationRow.state == "idle") & ConversationRow.id.in_(unsettled)
+        # Asked for first and by themselves: joined, they are looked for in every conversation of a
+        # tenant as soon as averages make that seem cheap.
+        waiting = list(await session.scalars(select(unsettled.subquery()).limit(_MOST_UNSETTLED)))
+        idle = (ConversationRow.state == "idle") & ConversationRow.id.in_(waiting)
         lost = and_(
             text("conversation.state in ('rung', 'running')"),
             func.coalesce(ConversationRow.lease_until, ConversationRow.due_at) < late,
