@@ -128,7 +128,7 @@ def test_a_long_text_is_conversation_and_costs_nothing() -> None:
 @pytest.mark.timeout(20)
 def test_nobody_can_write_what_takes_for_ever_to_refuse(start: str, again: str) -> None:
     # An exponential search would not end in the time of the universe, let alone in this limit.
-    assert not wants_out((start + again * 400)[:398] + " x") or start.startswith("stop")
+    assert not wants_out((start + again * 400)[:398] + " x")
 
 
 def test_keywords_are_twilios_own() -> None:

@@ -135,7 +135,7 @@ class Delivery:
         )
 
     async def _begin(self, lease: Lease, live: LiveConnection) -> Attempt | bool:
-        """Commit ``sending`` for the next reply; True: nothing is left, False: not yet due."""
+        """Commit ``sending`` for the next reply; True: a turn may begin, False: not yet due."""
         before = self._clock.monotonic()
         async with self._database.tenant(lease.tenant_id) as session:
             row = await self._conversations.lock(session, lease.conversation_id)

@@ -211,8 +211,10 @@ class ConversationRepository:
             ),
         )
         # Asked for first and by themselves: joined, they are looked for in every conversation of a
-        # tenant as soon as averages make that seem cheap.
-        waiting = list(await session.scalars(select(unsettled.subquery()).limit(_MOST_UNSETTLED)))
+        # tenant as soon as averages make that seem cheap. Of too many a random lot, so that busy
+        # ones never hide a forgotten one for ever.
+        some = select(unsettled.subquery()).order_by(func.random()).limit(_MOST_UNSETTLED)
+        waiting = list(await session.scalars(some))
         idle = (ConversationRow.state == "idle") & ConversationRow.id.in_(waiting)
         lost = and_(
             text("conversation.state in ('rung', 'running')"),
