@@ -28,6 +28,7 @@ from channel_kit import (
 from coachline.foundation.clock import Clock
 from coachline.foundation.database import Database, DatabaseUnavailable
 from coachline.foundation.errors import LeaseLost
+from coachline.foundation.faults import hit
 from coachline.foundation.metrics import Metrics
 from coachline.messaging.attempts import Attempt, Way, choose_way
 from coachline.messaging.leftovers import discard
@@ -85,6 +86,7 @@ class Courier:
             return SendOutcome("pending", attempt.failures, "waits for the platform's pace", wait)
         try:
             receipt = await self._hand_over(attempt, lease, live)
+            hit("reply:accepted")
         except (LeaseLost, DatabaseUnavailable):
             raise
         except ChannelError as error:
@@ -122,7 +124,9 @@ class Courier:
         is_fresh = False
         if attempt.handle is None and isinstance(channel, Placeholder):
             handle = await self._call(lease, channel.reserve(reply))
+            hit("reply:reserved")
             await self._keep_handle(attempt, lease, handle)
+            hit("reply:kept")
             is_fresh = True
         if attempt.handle is None or not isinstance(channel, Filling):
             return await self._call(lease, channel.send(reply))
@@ -191,6 +195,7 @@ class Courier:
         label = self._metrics.reconciliations.labels
         try:
             receipt = await self._call(lease, channel.find(attempt.reply, since=attempt.since))
+            hit("reply:found")
         except LeaseLost:
             raise
         except Exception as error:

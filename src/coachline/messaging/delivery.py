@@ -17,6 +17,7 @@ from channel_kit import Reconciling
 from coachline.foundation.clock import Clock
 from coachline.foundation.database import Database, DatabaseUnavailable, TenantSession
 from coachline.foundation.errors import LeaseLost
+from coachline.foundation.faults import hit
 from coachline.foundation.ids import ConnectionId, ConversationId, LearnerId, ReplyId
 from coachline.foundation.metrics import Metrics
 from coachline.foundation.tasks import finish
@@ -112,11 +113,14 @@ class Delivery:
         while True:
             try:
                 async with self._database.tenant(lease.tenant_id) as session:
-                    if await self._outbox.decide(session, attempt.id, attempt.number, outcome):
-                        if outcome.is_unreachable:
-                            await self._withdraw(session, lease, attempt, outcome)
-                        return await self._outbox.find_head(session, lease.conversation_id) is None
-                raise LeaseLost("Another process decided this reply.")
+                    if not await self._outbox.decide(session, attempt.id, attempt.number, outcome):
+                        raise LeaseLost("Another process decided this reply.")
+                    if outcome.is_unreachable:
+                        await self._withdraw(session, lease, attempt, outcome)
+                    head = await self._outbox.find_head(session, lease.conversation_id)
+                    hit("reply:recording")
+                hit("reply:recorded")
+                return head is None
             except DatabaseUnavailable:
                 if self._clock.monotonic() + _RECORD_PAUSE_SECONDS >= lease.deadline:
                     raise
@@ -158,6 +162,8 @@ class Delivery:
             await self._conversations.renew(
                 session, lease.conversation_id, lease.epoch, self._rules.lease_seconds
             )
+            hit("reply:marking")
+        hit("reply:marked")
         lease.deadline = before + self._rules.lease_seconds
         return make_attempt(row, head, number, way, since=since)
 

@@ -12,6 +12,7 @@ from channel_kit import Channel, ChannelError, Draft, RateLimited, Streaming, Ty
 from coachline.foundation.clock import Clock
 from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.errors import LeaseLost
+from coachline.foundation.faults import hit
 from coachline.messaging.connections import Connections
 from coachline.messaging.ledger import TurnLedger
 from coachline.messaging.leftovers import discard
@@ -83,6 +84,7 @@ class _Draft:
         )
         try:
             handle = await streaming.stream(draft)
+            hit("draft:shown")
             self._shown = text
             if self._typing is not None:
                 self._typing.cancel()
@@ -90,6 +92,7 @@ class _Draft:
                 self.handle = handle
                 # Before anything else is shown there: a crash must not leave it to nobody.
                 await self._ledger.keep_handle(turn, handle)
+                hit("draft:kept")
                 self._is_kept = True
         except RateLimited as error:
             # The same bucket serves the answer itself: nothing else is tried meanwhile.

@@ -20,6 +20,7 @@ from channel_kit import (
 )
 from coachline.foundation.clock import Clock
 from coachline.foundation.database import DatabaseUnavailable
+from coachline.foundation.faults import hit
 from coachline.foundation.metrics import Metrics
 from coachline.messaging.accounts import one_line
 from coachline.messaging.connections import Connections, LiveConnection
@@ -153,7 +154,9 @@ class Hearing:
         return pause * self._random.uniform(0.5, 1.0)
 
     async def _deliver(self, events: Sequence[InboundEvent]) -> None:
+        hit("poll:fetched")
         accepted = await self._intake.accept(self._live, events)
+        hit("poll:stored")
         counted = self._metrics.inbound_events
         name = self._live.channel.name
         counted.labels(name, "stored").inc(len(accepted.events))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from channel_kit import EventKind, InboundEvent
 from coachline.foundation.database import Database, TenantSession
 from coachline.foundation.errors import Conflict
+from coachline.foundation.faults import hit
 from coachline.foundation.ids import ConversationId, EventId, new_id
 from coachline.foundation.seal import Seal
 from coachline.learners import Identities, Identity
@@ -72,6 +73,7 @@ class Intake:
         Raises:
             DatabaseUnavailable: nothing is stored; the platform should deliver again.
         """
+        hit("intake:verified")
         kept = [event for event in events if event.kind is not EventKind.REVOKED]
         accepted = await self._keep(connection, kept) if kept else Accepted((), 0)
         if revoked := len(events) - len(kept):
@@ -109,6 +111,8 @@ class Intake:
                 await self._queue.admit(
                     session, arrival, settle_seconds=settle_seconds, credit=credit
                 )
+            hit("intake:storing")
+        hit("intake:stored")
         return Accepted(tuple(stored), len(events) - len(stored) - dropped, dropped)
 
     async def _record(

@@ -12,6 +12,7 @@ from typing import Any
 from channel_kit import Filling
 from coachline.foundation.database import Database, DatabaseUnavailable, TenantSession
 from coachline.foundation.errors import LeaseLost
+from coachline.foundation.faults import hit
 from coachline.foundation.ids import (
     ConnectionId,
     ConversationId,
@@ -96,7 +97,9 @@ class TurnLedger:
                 events=[event.id for event in turn.events],
                 handle=handle,
             )
-            return turn
+            hit("turn:beginning")
+        hit("turn:begun")
+        return turn
 
     async def _list_burst(
         self, session: TenantSession, conversation_id: ConversationId
@@ -209,6 +212,7 @@ class TurnLedger:
             LeaseLost: somebody else has the conversation; nothing is stored.
             TurnOvertaken: a message of the turn was changed meanwhile; nothing is stored.
         """
+        hit("turn:answered")
         live = await self._connections.live(turn.lease.tenant_id, turn.connection_id)
         parts = cut(drafts, live.channel)
         async with self._database.tenant(turn.lease.tenant_id) as session:
@@ -230,6 +234,8 @@ class TurnLedger:
                 handle=handle,
             )
             await self._close(session, turn, trace, apart)
+            hit("turn:saving")
+        hit("turn:saved")
         if handle is not None and not parts:
             await discard(live.channel, handle, turn.thread)
 

@@ -22,6 +22,7 @@ from coachline.foundation.clock import Clock
 from coachline.foundation.database import Database, DatabaseUnavailable, TenantSession
 from coachline.foundation.engine import Engine, RetryLater
 from coachline.foundation.errors import LeaseLost
+from coachline.foundation.faults import hit
 from coachline.foundation.ids import ConnectionId, ConversationId, TenantId, new_id
 from coachline.messaging.repository import (
     Arrival,
@@ -152,6 +153,8 @@ class Queue:
             connection_id = ConnectionId(row.connection_id)
             self._conversations.set_running(row, epoch, lease_seconds=self._rules.lease_seconds)
             is_settled = await self._outbox.find_head(session, conversation_id) is None
+            hit("conversation:claiming")
+        hit("conversation:claimed")
         deadline = before + self._rules.lease_seconds
         return Lease(tenant_id, conversation_id, connection_id, epoch, bell, deadline, is_settled)
 
@@ -235,6 +238,8 @@ class Queue:
             await session.flush()
             await self._conversations.lock_credit(session)
             await self._admit_waiting(session, credit)
+            hit("conversation:releasing")
+        hit("conversation:released")
 
     async def _next_look(
         self, session: TenantSession, row: ConversationRow, *, failed: bool
