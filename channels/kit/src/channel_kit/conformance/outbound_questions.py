@@ -9,11 +9,12 @@ import pytest
 
 from channel_kit.conformance.platform import Fault
 from channel_kit.conformance.subject import Subject
+from channel_kit.conformance.tasks import watch_tasks
 from channel_kit.contract import Receipt
 from channel_kit.errors import ReplyRejected
 from channel_kit.text import split
 
-_PATIENCE_SECONDS = 2
+_PATIENCE_SECONDS = 5
 
 
 class OutboundQuestions(Subject):
@@ -66,16 +67,16 @@ class OutboundQuestions(Subject):
     @pytest.mark.asyncio
     async def test_nothing_runs_on_after_a_cancelled_send(self) -> None:
         """At shutdown the gateway cancels, and must not wait for a platform that hangs."""
-        before = asyncio.all_tasks()
         async with self.platform(Fault.NO_ANSWER) as (platform, channel):
-            sending = asyncio.create_task(channel.send(self.reply()))
-            await asyncio.wait_for(platform.called.wait(), _PATIENCE_SECONDS)
-            sending.cancel()
-            await asyncio.wait([sending], timeout=_PATIENCE_SECONDS)
+            with watch_tasks() as begun:
+                sending = asyncio.create_task(channel.send(self.reply()))
+                await asyncio.wait_for(platform.called.wait(), _PATIENCE_SECONDS)
+                sending.cancel()
+                await asyncio.wait([sending], timeout=_PATIENCE_SECONDS)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(platform.abandoned.wait(), _PATIENCE_SECONDS)
             hung_up = platform.abandoned.is_set()
-        left = asyncio.all_tasks() - before - {sending}
+        left = {task for task in begun if not task.done()}
         for task in left:
             task.cancel()
         assert sending.cancelled(), "send went on although it was cancelled"
