@@ -1,15 +1,15 @@
-"""Wires the concrete classes once; everything else is handed what it needs."""
+"""Every service, made when the first one that stands on it asks for it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import cached_property
 
-from pydantic import SecretStr
-
 from coachline import conversation as conversing
+from coachline.bootstrap.model_wiring import ModelWiring
+from coachline.bootstrap.needs import need
+from coachline.bootstrap.wired import Services, public_url
 from coachline.conversation import (
     Commands,
     ConversationRules,
@@ -30,7 +30,7 @@ from coachline.conversation import (
     Sources,
     Summaries,
 )
-from coachline.foundation.clock import Clock, SystemClock
+from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database
 from coachline.foundation.engine import Engine
 from coachline.foundation.errors import SettingsInvalid
@@ -39,17 +39,7 @@ from coachline.foundation.outgoing import Outgoing, open_outgoing
 from coachline.foundation.redis import Redis, open_redis
 from coachline.foundation.seal import Seal, parse_master_keys
 from coachline.foundation.settings import PREFIX, Settings
-from coachline.inference import (
-    CircuitBreaker,
-    Deadlines,
-    Embedder,
-    FairQueue,
-    Models,
-    OllamaServer,
-)
 from coachline.knowledge import (
-    AbsentVectors,
-    ChromaServer,
     Documents,
     Ingestion,
     Rebuild,
@@ -81,55 +71,6 @@ from coachline.messaging import (
 )
 from coachline.tenancy import AuditLog, Keys, Limits, Rates, Tenants
 
-_EMBED_SLOTS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """Everything that a door may call."""
-
-    settings: Settings
-    clock: Clock
-    database: Database
-    metrics: Metrics
-    http: Outgoing
-    tenants: Tenants
-    keys: Keys
-    limits: Limits
-    audit: AuditLog
-    learners: Learners
-    registry: Registry
-    connections: Connections
-    queue: Queue
-    intake: Intake
-    listener: Listener
-    installs: Installs
-    trials: Trials
-    ledger: TurnLedger
-    delivery: Delivery
-    posting: Posting
-    transcripts: Transcripts
-    documents: Documents
-    ingestion: Ingestion
-    retrieval: Retrieval
-    rebuild: Rebuild
-    rebuild_requests: RebuildRequests
-    summaries: Summaries
-    erasure: Erasure
-    export: Export
-    orchestrator: Orchestrator
-
-    @property
-    def public_url(self) -> str:
-        """The address that platforms use."""
-        return public_url(self.settings)
-
-
-def public_url(settings: Settings) -> str:
-    """The configured public address, else the one the server listens on."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return (settings.public_url or f"http://{host}:{settings.port}").rstrip("/")
-
 
 @asynccontextmanager
 async def open_services(
@@ -156,16 +97,15 @@ class _Wiring:
     ) -> None:
         self._settings = settings
         self._stack = stack
-        self._given_vectors = vectors
         self._clock = SystemClock()
+        self._models = ModelWiring(settings, stack, self._clock, vectors)
         self._engine = Engine()
         self._metrics = Metrics()
-        self._breaker = CircuitBreaker(self._clock)
 
     def build(self) -> Services:
         """All of them."""
         engine, clock = self._engine, self._clock
-        vectors, embedder = self._vectors, self._embedder
+        vectors, embedder = self._models.vectors, self._models.embedder
         database, connections, consent = self._database, self._connections, self._consent
         return Services(
             settings=self._settings,
@@ -212,8 +152,8 @@ class _Wiring:
     def _database(self) -> Database:
         settings = self._settings
         database = Database(
-            _need(settings.database_url, "database_url"),
-            _need(settings.worker_database_url, "worker_database_url"),
+            need(settings.database_url, "database_url"),
+            need(settings.worker_database_url, "worker_database_url"),
             pool_size=settings.database_pool_size,
             pooler=settings.database_pooler,
         )
@@ -245,7 +185,7 @@ class _Wiring:
 
     @cached_property
     def _redis(self) -> Redis:
-        redis = open_redis(_need(self._settings.redis_url, "redis_url"))
+        redis = open_redis(need(self._settings.redis_url, "redis_url"))
         self._stack.push_async_callback(redis.aclose)
         return redis
 
@@ -352,7 +292,7 @@ class _Wiring:
 
     @cached_property
     def _seal(self) -> Seal:
-        keys = _need(self._settings.master_keys, "master_keys")
+        keys = need(self._settings.master_keys, "master_keys")
         try:
             return parse_master_keys(keys)
         except SettingsInvalid as error:
@@ -386,68 +326,8 @@ class _Wiring:
         return Transcripts(self._database)
 
     @cached_property
-    def _deadlines(self) -> Deadlines:
-        return Deadlines(
-            first_token_seconds=self._settings.first_token_seconds,
-            stall_seconds=self._settings.stall_seconds,
-            total_seconds=self._settings.answer_seconds,
-        )
-
-    @cached_property
-    def _chat_server(self) -> OllamaServer:
-        url = self._settings.ollama_url or _missing("ollama_url")
-        server = OllamaServer(
-            url, context_tokens=self._settings.context_tokens, deadlines=self._deadlines
-        )
-        self._stack.push_async_callback(server.close)
-        return server
-
-    @cached_property
-    def _embed_server(self) -> OllamaServer:
-        url = self._settings.embed_url
-        if url is None or url == self._settings.ollama_url:
-            return self._chat_server
-        server = OllamaServer(url, deadlines=self._deadlines)
-        self._stack.push_async_callback(server.close)
-        return server
-
-    @cached_property
-    def _models(self) -> Models:
-        return Models(
-            self._chat_server,
-            self._fair_queue(self._settings.model_concurrency),
-            self._breaker,
-            deadline_seconds=self._settings.answer_seconds,
-        )
-
-    @cached_property
-    def _embedder(self) -> Embedder:
-        # A queue of its own: an embedding takes milliseconds, and would wait for answers that
-        # take seconds.
-        return Embedder(
-            self._embed_server,
-            self._fair_queue(_EMBED_SLOTS),
-            self._breaker,
-            model=self._settings.embed_model,
-            deadline_seconds=self._deadlines.embed_seconds,
-        )
-
-    def _fair_queue(self, slots: int) -> FairQueue:
-        return FairQueue(self._clock, slots=slots, limit=self._settings.model_queue_limit)
-
-    @cached_property
-    def _vectors(self) -> VectorStore:
-        if self._given_vectors is not None:
-            return self._given_vectors
-        if self._settings.chroma_url is None:
-            return AbsentVectors()
-        store = ChromaServer(self._settings.chroma_url)
-        self._stack.push_async_callback(store.close)
-        return store
-
-    @cached_property
     def _retrieval(self) -> Retrieval:
-        return Retrieval(self._database, self._vectors, self._embedder)
+        return Retrieval(self._database, self._models.vectors, self._models.embedder)
 
     @cached_property
     def _conversation_rules(self) -> ConversationRules:
@@ -464,7 +344,7 @@ class _Wiring:
             self._engine,
             self._transcripts,
             self._tenants,
-            self._models,
+            self._models.models,
             self._conversation_rules,
         )
 
@@ -482,19 +362,8 @@ class _Wiring:
             notices=self._notices,
             history=History(self._database, self._transcripts, window_tokens=window_tokens),
             retrieval=self._retrieval,
-            models=self._models,
+            models=self._models.models,
             drafts=Drafts(self._connections, self._ledger, self._clock),
             ledger=self._ledger,
             summaries=self._summaries,
         )
-
-
-def _need(value: SecretStr | None, name: str) -> str:
-    return value.get_secret_value() if value is not None else _missing(name)
-
-
-def _missing(name: str) -> str:
-    raise SettingsInvalid(
-        f"{PREFIX}{name.upper()} is not set and no `coachline up` is running on this data folder. "
-        "Start `coachline up`, or set it (config/example.env explains every setting)."
-    )
