@@ -47,6 +47,7 @@ async def open_lab(servers: Servers) -> AsyncIterator[LabHouse]:
 @pytest.fixture
 async def lab(open_lab: LabHouse) -> AsyncIterator[LabHouse]:
     """The house; what a test connects is closed after it, and the model is as before."""
+    open_lab.house.assert_running()
     yield open_lab
     await open_lab.let_go()
 
