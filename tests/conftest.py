@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 
 from coachline.foundation.clock import Clock, SystemClock
 from coachline.foundation.database import Database
@@ -32,6 +33,18 @@ ROLES = {
 def pytest_sessionfinish() -> None:
     """Keep the summary the last word: log handlers of tests hold streams that are closed now."""
     logging.raiseExceptions = False
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Let no test leave its logging to the others: a handler on a stream that is closed by then
+    prints a traceback for each line, and one at debug makes every later test many times slower.
+    """
+    root = logging.getLogger()
+    handlers, level, processing = [*root.handlers], root.level, structlog.get_config()
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.configure(**processing)
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,13 @@ _LONGEST_TEXT: Final = 1000
 _MOST_FRAMES: Final = 30
 _MOST_CAUSES: Final = 8
 
-# They log each call, some with its address; failures still come through.
+# They log each call, some with its address, or each rule; failures still come through.
 _CHATTY: Final = (
     "aiohttp.access",
     "chromadb",
     "httpcore",
     "httpx",
+    "markdown_it",
     "sqlalchemy",
     "urllib3",
     "uvicorn.access",

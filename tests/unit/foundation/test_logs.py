@@ -26,15 +26,11 @@ KEY = "cl_4f7Yb2QxCanary3b9dZzTq"
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    """What is logged, as JSON lines; the process's own configuration comes back afterwards."""
-    root = logging.getLogger()
-    before = (root.handlers, root.level)
+    """What is logged, as JSON lines."""
     found = io.StringIO()
     configure_logs("debug", "json", stream=found)
     yield found
-    structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
-    root.handlers, root.level = before
 
 
 def _lines(stream: io.StringIO) -> list[dict[str, Any]]:
