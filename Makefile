@@ -2,7 +2,7 @@
 # Arguments are passed through: make up ARGS="--port 9000", make test ARGS="tests/unit -k split".
 
 .DEFAULT_GOAL := help
-.PHONY: help setup uv up test check bench format docs
+.PHONY: help setup uv up test check bench faults faults-nightly faults-release mutants format docs
 
 ARGS ?=
 
@@ -11,13 +11,13 @@ UV = $(shell command -v uv || ls "$$HOME/.local/bin/uv" .cache/uv/bin/uv 2>/dev/
 RUN = $(UV) run --no-sync
 
 help: ## List these verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: setup ## Start everything on this machine: servers, model, API, worker, web chat
 	@$(RUN) coachline up $(ARGS)
 
 test: setup ## Run all tests; the whole suite also needs 90 % coverage
-	@$(RUN) pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term)
+	@$(RUN) pytest $(if $(ARGS),$(ARGS),--numprocesses=2 --dist=loadfile --cov --cov-report=term)
 
 check: setup ## Format, lint, types, room order, security, architecture, docs, lock
 	$(RUN) ruff format --check
@@ -31,6 +31,18 @@ check: setup ## Format, lint, types, room order, security, architecture, docs, l
 
 bench: setup ## Measure: acknowledgements, turns, memory, channels
 	@PYTHONPATH=tests $(RUN) python -m benchmarks $(ARGS)
+
+faults: setup ## Kill, freeze and cut off everything, a little: some minutes
+	@PYTHONPATH=tests $(RUN) python -m faults pull-request $(ARGS)
+
+faults-nightly: setup ## The same in earnest, and write the page about reliability
+	@PYTHONPATH=tests $(RUN) python -m faults nightly $(ARGS)
+
+faults-release: setup ## The same with 100,000 messages: hours; ARGS=--resume goes on
+	@PYTHONPATH=tests $(RUN) python -m faults release $(ARGS)
+
+mutants: setup ## Break delivery, signatures and tenancy in hundreds of ways; the tests must notice
+	@PYTHONPATH=tests $(RUN) python -m faults.mutants $(ARGS)
 
 format: setup ## Rewrite the code in the project's style
 	$(RUN) ruff check --fix

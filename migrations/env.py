@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from alembic import context
 from sqlalchemy import Connection, pool, text
@@ -13,11 +14,16 @@ from coachline.foundation.errors import SettingsInvalid
 from coachline.foundation.settings import load_settings
 
 _LOCK = 0x636F616368  # any number that is ours
+_PAUSE_SECONDS = 0.2
 
 
 def run(connection: Connection) -> None:
     """Run every pending migration on this connection; a second run waits for the first."""
-    connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
+    while not connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+        # Asked again and again: one that waits inside a statement is what the first run's
+        # `create index concurrently` waits for, and PostgreSQL gives one of them up.
+        connection.rollback()
+        time.sleep(_PAUSE_SECONDS)
     # Only now: this bound is for tables that a running gateway holds, not for the other run.
     connection.execute(text("set lock_timeout = '2s'"))
     connection.commit()

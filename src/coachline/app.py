@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
@@ -16,13 +17,22 @@ from coachline.conversation.routes import ConversationRoutes
 from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.errors import Conflict
 from coachline.foundation.http import Guard, install
-from coachline.foundation.settings import Settings
+from coachline.foundation.settings import Settings, find_listener
+from coachline.foundation.slow_clients import ClientLimits, ImpatientHttp
 from coachline.knowledge.routes import KnowledgeRoutes
 from coachline.learners.routes import LearnerRoutes
-from coachline.messaging.routes import ConnectionRoutes, InstallRoutes, WebhookRoutes
+from coachline.messaging.routes import (
+    ConnectionRoutes,
+    InstallRoutes,
+    ReplyRoutes,
+    WebhookRoutes,
+)
 from coachline.tenancy.routes import TenancyRoutes
 
 _READY_SECONDS = 3.0
+# On SIGTERM an open connection may still bring one request; a tenth of the drain, at most this.
+_LAST_REQUEST_SECONDS = 2.0
+_LOOK_SECONDS = 0.02
 
 
 class PortInUse(Conflict):
@@ -63,6 +73,7 @@ def create_app(services: Services, extra: Sequence[APIRouter] = ()) -> FastAPI:
         ).router,
         ConnectionRoutes(services.connections, services.installs, services.trials, guard).router,
         InstallRoutes(services.installs, services.limits, public_url=public_url).router,
+        ReplyRoutes(services.troubles, guard).router,
         LearnerRoutes(services.learners, guard).router,
         ConversationRoutes(services.transcripts, services.export, guard, services.clock).router,
         KnowledgeRoutes(services.documents, services.retrieval, guard).router,
@@ -106,9 +117,15 @@ def _operations(services: Services) -> APIRouter:
 def open_socket(settings: Settings) -> socket.socket:
     """Listen on the configured address before anything else is started.
 
+    A socket that this process was started with goes before the address: whoever holds it can start
+    the next version on it before this one ends, and no connection is refused between the two.
+
     Raises:
         PortInUse: another program has it; the message says what to do.
+        SettingsInvalid: what this process was started with is no listening TCP socket.
     """
+    if (given := find_listener()) is not None:
+        return given
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -143,14 +160,53 @@ class _Server(uvicorn.Server):
         if self.on_started is not None:
             self.on_started()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, answer what is on its way, then close what is still open.
+
+        A request that crosses the closing of its connection is lost without an answer, so open
+        connections are told to close behind their next answer, and idle ones get time for one.
+        """
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        self.server_state.default_headers.append((b"connection", b"close"))
+        patience = min(_LAST_REQUEST_SECONDS, (self.config.timeout_graceful_shutdown or 0) / 10)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                # uvicorn tells nobody when a connection ends.
+                while self.server_state.connections:  # noqa: ASYNC110
+                    await asyncio.sleep(_LOOK_SECONDS)
+        await super().shutdown(sockets)
+
 
 class HttpServer:
-    """The application behind a listening socket, until told to stop."""
+    """The application behind a listening socket, until told to stop.
 
-    def __init__(self, app: FastAPI, listener: socket.socket, *, drain_seconds: float) -> None:
+    Args:
+        app: what answers.
+        listener: where clients come.
+        drain_seconds: how long requests under way may still take after :meth:`stop`.
+        limits: what a client may take its time for.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        listener: socket.socket,
+        *,
+        drain_seconds: float,
+        limits: ClientLimits | None = None,
+    ) -> None:
+        waiting: dict[ImpatientHttp, None] = {}
+        http = partial(ImpatientHttp, limits or ClientLimits(), waiting)
         self._server = _Server(
             uvicorn.Config(
                 app,
+                # Called as the class would be, with what the server gives.
+                http=http,  # type: ignore[arg-type]
+                # No route speaks WebSocket; as an upgrade it would outlive every limit.
+                ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,

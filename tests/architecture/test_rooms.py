@@ -106,6 +106,7 @@ def test_other_rooms_are_entered_by_their_front_door(project: tuple[Source, ...]
         ("src/coachline/conversation/__init__.py", "from coachline.conversation import routes"),
         ("src/coachline/messaging/__init__.py", "from .routes import MessagingRoutes"),
         ("src/coachline/app.py", "from coachline.tenancy.keys import Keys"),
+        ("src/coachline/tenancy/routes/x.py", "from coachline.messaging.routes import Routes"),
     ],
 )
 def test_an_import_past_a_front_door_is_found(path: str, line: str) -> None:
@@ -118,6 +119,7 @@ def test_an_import_past_a_front_door_is_found(path: str, line: str) -> None:
         ("src/coachline/conversation/history.py", "from coachline.messaging import Transcripts"),
         ("src/coachline/conversation/history.py", "from coachline.foundation.ids import TurnId"),
         ("src/coachline/conversation/history.py", "from coachline.conversation.prompt import x"),
+        ("src/coachline/messaging/routes/x.py", "from coachline.messaging.routes.ids import parse"),
         ("src/coachline/app.py", "from coachline.tenancy.routes import TenancyRoutes"),
     ],
 )

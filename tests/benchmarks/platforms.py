@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from typing import Any
 
-from benchmarks.report import ROOT, Report
+from benchmarks.report import Report
 from channel_kit import Channel, InboundEvent, Shaping, WebhookRequest
 from channel_kit.text import split
 from fixtures.gateway import inherited
+from fixtures.machine import ROOT
 
 _CONFIGS: dict[str, dict[str, Any]] = {
     "slack": {"signing_secret": "s" * 32, "bot_token": "xoxb-1"},

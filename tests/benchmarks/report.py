@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
-ROOT = Path(__file__).resolve().parents[2]
+from fixtures.machine import ROOT, commit, machine
+
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
 _DIGITS_BELOW = 10.0
 
@@ -125,8 +122,8 @@ def render(figures: Sequence[Figure], command: str, seconds: float) -> str:
     facts = [
         ("command", f"`{command}`"),
         ("date", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds:.0f} s"),
-        ("commit", _commit()),
-        ("machine", _machine()),
+        ("commit", commit()),
+        ("machine", machine()),
     ]
     lines = [_INTRODUCTION, *(f"- {name}: {value}" for name, value in facts), ""]
     section = ""
@@ -153,29 +150,3 @@ def _show(value: float) -> str:
     if float(value).is_integer() or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) < _DIGITS_BELOW else f"{value:.1f}"
-
-
-def _commit() -> str:
-    try:
-        told = subprocess.run(  # a fixed command
-            ["git", "describe", "--always", "--dirty", "--abbrev=10"],  # noqa: S607 (on PATH)
-            capture_output=True,
-            check=True,
-            cwd=ROOT,
-            text=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return told.stdout.strip()
-
-
-def _machine() -> str:
-    info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    model = info.partition("model name\t: ")[2].partition("\n")[0] or platform.machine()
-    memory = Path("/proc/meminfo").read_text(encoding="utf-8").partition("MemTotal:")[2].split()[0]
-    load = Path("/proc/loadavg").read_text(encoding="utf-8").split()[2]
-    return (
-        f"{len(os.sched_getaffinity(0))} processors ({model}), {int(memory) / 1e6:.0f} GB, "
-        f"{platform.system()} {platform.release()}, Python {platform.python_version()}; "
-        f"load average of the last 15 minutes at the end {load}"
-    )

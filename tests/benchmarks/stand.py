@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +84,7 @@ class Stand:
         finally:
             if process.returncode is None:
                 process.kill()
+                await process.wait()
         if process.returncode:
             raise RuntimeError(f"the load generator ended with {process.returncode}")
         found: dict[str, Any] = json.loads(out)
@@ -138,8 +139,13 @@ class Stand:
 
 
 @asynccontextmanager
-async def open_stand(tenants: int = TENANTS) -> AsyncIterator[Stand]:
-    """Start servers, the scripted model, the receiver and ``coachline serve``; end all of them."""
+async def open_stand(
+    tenants: int = TENANTS, *, model: Sequence[str] = (), **changed: str
+) -> AsyncIterator[Stand]:
+    """Start servers, the scripted model, the receiver and ``coachline serve``; end all of them.
+
+    ``model`` are arguments of the scripted model's program, ``changed`` settings that differ.
+    """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cl-bench-")))
         postgres = PostgresServer(folder / "pg", runtime=folder / "run")
@@ -152,7 +158,7 @@ async def open_stand(tenants: int = TENANTS) -> AsyncIterator[Stand]:
         await migrate(postgres.url("coachline_owner", _ROLES["coachline_owner"], _DATABASE))
         admin = await asyncpg.connect(postgres.admin_url(_DATABASE))
         stack.push_async_callback(admin.close)
-        model_url = await stack.enter_async_context(_lab("scripted_ollama.py"))
+        model_url = await stack.enter_async_context(_lab("scripted_ollama.py", *model))
         told = await stack.enter_async_context(_lab("callback_receiver.py"))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         port = free_port()
@@ -174,6 +180,7 @@ async def open_stand(tenants: int = TENANTS) -> AsyncIterator[Stand]:
             "COACHLINE_OLLAMA_URL": model_url,
             "COACHLINE_MASTER_KEYS": f"k1:{base64.b64encode(os.urandom(32)).decode()}",
             "COACHLINE_OUTGOING_ALLOW": "127.0.0.0/8",
+            **{f"COACHLINE_{name.upper()}": value for name, value in changed.items()},
         }
         gateway = Gateway(environment, folder, f"http://127.0.0.1:{port}", http)
         stack.push_async_callback(gateway.close)
@@ -184,10 +191,11 @@ async def open_stand(tenants: int = TENANTS) -> AsyncIterator[Stand]:
 
 
 @asynccontextmanager
-async def _lab(program: str) -> AsyncIterator[str]:
+async def _lab(program: str, *arguments: str) -> AsyncIterator[str]:
     """Run a double of ``tests/lab`` as a process; its first line."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(TESTS / "lab" / program)), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, str(TESTS / "lab" / program), *arguments),
+        stdout=asyncio.subprocess.PIPE,
     )
     try:
         if process.stdout is None:

@@ -100,12 +100,12 @@ def test_a_setting_that_does_not_exist_is_found() -> None:
 
 def test_every_verb_in_the_pages_exists(pages: tuple[Page, ...]) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    verbs = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+    verbs = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
     typed = {
         verb
         for page in pages
         for line in page.code
-        for verb in re.findall(r"(?:^|\s)make ([a-z]+)", line)
+        for verb in re.findall(r"(?:^|\s)make ([a-z-]+)", line)
     }
     assert typed
     assert typed <= verbs

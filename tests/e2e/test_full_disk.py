@@ -1,4 +1,4 @@
-"""PostgreSQL's disk is full: refused, nothing accepted is lost, and it goes on by itself."""
+"""PostgreSQL's disk is full: messages and uploads are refused, and it goes on by itself."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from lab.callback_receiver import CallbackReceiver
 
 DATABASE = "coachline"
 DISK = "420m"
+SOURCE = "large.md"
+UPLOAD_BYTES = 900_000
 
 pytestmark = [
     pytest.mark.e2e,
@@ -72,8 +74,12 @@ async def test_a_full_disk_is_answered_503_and_costs_nothing_that_was_accepted(
             taken = [await take(house, to, number) for number in range(3)]
             ballast = await fill(disk)
             taken += await write_until_refused(house, to, 3)
+            assert await upload(house, to) == (503, "database_unavailable")
             ballast.unlink()
             await until(lambda: can_write(house, to), seconds=60)
+            assert await list_sources(house, to) == [], "what was refused is not half there"
+            assert (await upload(house, to))[0] == 201
+            assert await list_sources(house, to) == [SOURCE]
             await house.wait_answered(to, len(taken) + 1, seconds=60)
             expected = {name: [name] for name in taken} | {"after": ["after"]}
             verdict = receiver.judge(expected, path=to.path)
@@ -101,6 +107,22 @@ async def write_until_refused(house: House, to: Connected, first: int) -> list[s
             return taken
         taken.append(name)
     pytest.fail("the disk never filled")
+
+
+async def upload(house: House, to: Connected) -> tuple[int, str | None]:
+    """Give a document of a megabyte that cannot be pressed together; status and code."""
+    wanted = {"source": SOURCE, "text": os.urandom(UPLOAD_BYTES // 2).hex()}
+    headers = {"Authorization": f"Bearer {to.api_key}"}
+    url = f"{house.url}/api/v1/documents"
+    async with house.http.post(url, json=wanted, headers=headers) as answer:
+        return answer.status, (await answer.json()).get("code")
+
+
+async def list_sources(house: House, to: Connected) -> list[str]:
+    """The documents that there are."""
+    status, page = await house.get(to, "/api/v1/documents")
+    assert status == 200, page
+    return [document["source"] for document in page["items"]]
 
 
 async def can_write(house: House, to: Connected) -> bool:

@@ -68,6 +68,10 @@ async def settle(house: House, word: str) -> Party:
             for name in ("conversation", "learner", "key")
         },
     }
+    said = await call(
+        house, connected.api_key, "GET", f"/api/v1/conversations/{ids['conversation_id']}/messages"
+    )
+    ids["reply_id"] = next(line["id"] for line in said["items"] if line["author"] == "bot")
     tenant_id = TenantId(UUID(connected.tenant_id))
     keys = {
         scope: (await house.services.keys.create(tenant_id, scope, [scope], actor="test")).secret

@@ -173,6 +173,31 @@ def test_no_input_raises_anything_but_a_mismatch(headers: dict[str, str], body: 
     assert not accepts(generate_secret(), headers, body)
 
 
+def test_a_signature_may_come_without_its_padding() -> None:
+    secret = generate_secret()
+    headers = signed(secret)
+    headers["webhook-signature"] = headers["webhook-signature"].rstrip("=")
+    assert accepts(secret, headers)
+
+
+@pytest.mark.parametrize(("others", "accepted"), [(15, True), (16, False)])
+def test_one_of_sixteen_signatures_is_looked_for_and_of_more_none(
+    others: int, accepted: bool
+) -> None:
+    secret = generate_secret()
+    headers = signed(secret)
+    headers["webhook-signature"] = " ".join(["v1,YQ=="] * others + [headers["webhook-signature"]])
+    assert accepts(secret, headers) is accepted
+
+
+def test_the_longest_id_and_the_longest_timestamp_are_accepted() -> None:
+    secret = parse_secret(generate_secret())
+    far = datetime(6000, 1, 1, tzinfo=UTC)
+    headers = sign([secret], message_id="x" * 512, timestamp=far, body=BODY)
+    assert len(headers["webhook-timestamp"]) == 12
+    verify([secret], headers, BODY, now=far)
+
+
 def test_an_id_cannot_move_into_the_body() -> None:
     """`a` + `1` + `2.x` and `a.1` + `2` + `x` have the same signed content."""
     secret = generate_secret()
@@ -198,7 +223,7 @@ def test_nobody_is_accepted_without_a_secret() -> None:
         ("whsec_" + zeros(65), "24 to 64"),
         ("whsec_éééé", "not base64"),
         ("whsec_a b c d", "not base64"),
-        ("whpk_" + zeros(31), "32 bytes"),
+        ("whpk_" + zeros(31), "whpk_ public key holds 32 bytes"),
         ("whsk_" + zeros(33), "32 or 64"),
         ("whsk_" + zeros(64), "belong together"),
         ("sk_" + zeros(32), "starts with"),

@@ -123,8 +123,10 @@ def test_a_json_body_is_proven_by_its_hash_in_the_address() -> None:
     assert is_refused(signed_json(body).model_copy(update={"body": body + b" "}))
 
 
-def signed_json(body: bytes, content_type: str = "application/json") -> WebhookRequest:
-    url = f"{URL}&bodySHA256={hashlib.sha256(body).hexdigest()}"
+def signed_json(
+    body: bytes, content_type: str = "application/json", also: str = ""
+) -> WebhookRequest:
+    url = f"{URL}&bodySHA256={hashlib.sha256(body).hexdigest()}{also}"
     signature = str(RequestValidator(TOKEN).compute_signature(url, {}))
     headers = {"content-type": content_type, "x-twilio-signature": signature}
     return request(url=url, body=body, headers=headers)
@@ -167,6 +169,21 @@ FORGERIES = {
     "JSON called a form, and changed": signed_json(
         b'{"a": 1}', "application/x-www-form-urlencoded"
     ).model_copy(update={"body": b"="}),
+    "JSON signed as a form": other(
+        body=b"{}",
+        headers={
+            "content-type": "application/json; charset=utf-8",
+            "x-twilio-signature": their_signature(URL, [("{}", "")]),
+        },
+    ),
+    "JSON with a second hash": signed_json(b"{}", also="&bodySHA256=0"),
+    "a form with a blank hash": other(
+        url=f"{URL}&bodySHA256=",
+        headers={"x-twilio-signature": their_signature(f"{URL}&bodySHA256=", FIELDS)},
+    ),
+    "nothing, though it is signed": other(
+        body=b"", headers={"x-twilio-signature": their_signature(URL, [])}
+    ),
     "SHA-1 called SHA-256": other(headers={"x-twilio-webhooks-signature-settings": SETTINGS}),
     "SHA-256 with the auth token": other(
         headers={
@@ -195,6 +212,13 @@ FORGERIES = {
 @pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES)
 def test_everything_forged_is_a_mismatch_and_nothing_else(forgery: WebhookRequest) -> None:
     assert is_refused(forgery)
+
+
+def test_what_is_not_signed_at_all_is_told_from_what_is_signed_wrongly() -> None:
+    with pytest.raises(SignatureMismatch, match="not signed"):
+        verify(FORGERIES["no header"])
+    with pytest.raises(SignatureMismatch, match="no secret"):
+        verify(FORGERIES["another token"])
 
 
 @given(

@@ -24,6 +24,7 @@ def test_both_kinds_of_secret_sign_and_public_keys_only_prove() -> None:
     assert [s.version for s in config.signing_secrets()] == ["v1", "v1a"]
     assert [s.version for s in config.verifying_secrets()] == ["v1", "v1a", "v1a"]
     assert config.stream is False
+    assert str(config.callback_url) == URL
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from coachline.conversation import (
     Orchestrator,
     Summaries,
 )
-from coachline.foundation.clock import Clock
 from coachline.foundation.database import Database
 from coachline.foundation.metrics import Metrics
 from coachline.foundation.outgoing import Outgoing
 from coachline.foundation.settings import Settings
+from coachline.foundation.shared_clock import SharedClock
 from coachline.knowledge import (
     Documents,
     Ingestion,
@@ -34,6 +34,7 @@ from coachline.messaging import (
     Registry,
     Transcripts,
     Trials,
+    Troubles,
     TurnLedger,
 )
 from coachline.tenancy import AuditLog, Keys, Limits, Tenants
@@ -44,7 +45,7 @@ class Services:
     """Everything that a door may call."""
 
     settings: Settings
-    clock: Clock
+    clock: SharedClock
     database: Database
     metrics: Metrics
     http: Outgoing
@@ -60,6 +61,7 @@ class Services:
     listener: Listener
     installs: Installs
     trials: Trials
+    troubles: Troubles
     ledger: TurnLedger
     delivery: Delivery
     posting: Posting

@@ -30,7 +30,6 @@ from coachline.conversation import (
     Sources,
     Summaries,
 )
-from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database
 from coachline.foundation.engine import Engine
 from coachline.foundation.errors import SettingsInvalid
@@ -39,6 +38,7 @@ from coachline.foundation.outgoing import Outgoing, open_outgoing
 from coachline.foundation.redis import Redis, open_redis
 from coachline.foundation.seal import Seal, parse_master_keys
 from coachline.foundation.settings import PREFIX, Settings
+from coachline.foundation.shared_clock import SharedClock
 from coachline.knowledge import (
     Documents,
     Ingestion,
@@ -67,6 +67,7 @@ from coachline.messaging import (
     Registry,
     Transcripts,
     Trials,
+    Troubles,
     TurnLedger,
 )
 from coachline.tenancy import AuditLog, Keys, Limits, Rates, Tenants
@@ -97,7 +98,7 @@ class _Wiring:
     ) -> None:
         self._settings = settings
         self._stack = stack
-        self._clock = SystemClock()
+        self._clock = SharedClock()
         self._models = ModelWiring(settings, stack, self._clock, vectors)
         self._engine = Engine()
         self._metrics = Metrics()
@@ -125,12 +126,13 @@ class _Wiring:
             listener=Listener(database, connections, self._intake, clock, self._metrics),
             installs=Installs(database, connections, clock, public_url=public_url(self._settings)),
             trials=Trials(database, connections, self._identities, consent, self._audit, clock),
+            troubles=Troubles(database, connections, self._queue, self._audit),
             ledger=self._ledger,
             delivery=Delivery(
                 database,
                 connections,
                 consent,
-                Pace(self._redis, clock),
+                self._pace,
                 clock,
                 self._metrics,
                 self._delivery_rules,
@@ -308,6 +310,10 @@ class _Wiring:
         return Queue(self._database, self._engine, self._tenants, self._clock, rules)
 
     @cached_property
+    def _pace(self) -> Pace:
+        return Pace(self._redis, self._clock)
+
+    @cached_property
     def _ledger(self) -> TurnLedger:
         return TurnLedger(
             self._database, self._connections, max_attempts=self._settings.turn_max_attempts
@@ -363,7 +369,7 @@ class _Wiring:
             history=History(self._database, self._transcripts, window_tokens=window_tokens),
             retrieval=self._retrieval,
             models=self._models.models,
-            drafts=Drafts(self._connections, self._ledger, self._clock),
+            drafts=Drafts(self._connections, self._ledger, self._pace, self._clock),
             ledger=self._ledger,
             summaries=self._summaries,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from coachline.cli import (
+    backup,
     channels,
     chat,
     connect,
@@ -14,6 +15,7 @@ from coachline.cli import (
     knowledge,
     lab,
     messages,
+    replies,
     servers,
 )
 from coachline.cli import tenants as tenant_commands
@@ -30,10 +32,13 @@ for command in (servers.up, servers.serve, servers.work, servers.migrate, doctor
 app.command()(chat.chat)
 app.command()(messages.why)
 app.command()(lab.lab)
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.add_typer(tenant_commands.app, name="tenant")
 app.add_typer(keys.app, name="key")
 app.add_typer(connect.app, name="connect")
 app.add_typer(connections.app, name="connection")
+app.add_typer(replies.app, name="reply")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(channels.app, name="channel")
 

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,7 @@ from rich.console import Console
 
 from coachline import __version__
 from coachline.cli.support import WRONG_USE, complete, fail, told, with_values
-from coachline.foundation.errors import CoachlineError, SettingsInvalid
+from coachline.foundation.errors import CoachlineError, SettingsInvalid, Unavailable
 from coachline.foundation.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ async def _serve(settings: Settings) -> None:
     from coachline.app import HttpServer, create_app, open_socket
 
     settings, listener = _listen(complete(settings), open_socket)
-    async with bootstrap.open_services(settings) as services:
+    async with bootstrap.open_services(settings) as services, _in_step(services):
         server = HttpServer(create_app(services), listener, drain_seconds=settings.drain_seconds)
         await _until_told(
             server.run(lambda: Console().print(f"Serving at {services.public_url}")), server.stop
@@ -116,10 +116,24 @@ async def _work(settings: Settings) -> None:
     from coachline.worker import build_runner
 
     settings = complete(settings)
-    async with bootstrap.open_services(settings) as services:
+    async with bootstrap.open_services(settings) as services, _in_step(services):
         runner = build_runner(services, settings, _worker_url(settings))
         Console().print("Working.")
         await _until_told(runner.run(drain_seconds=settings.drain_seconds), runner.stop)
+
+
+@asynccontextmanager
+async def _in_step(services: Services) -> AsyncIterator[None]:
+    """Keep this process's clock with the database's, so that one that is wrong here harms none."""
+    clock, read = services.clock, services.database.now
+    with suppress(Unavailable):
+        await clock.look(read)
+    keeping = asyncio.create_task(clock.keep(read))
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
 
 
 def _worker_url(settings: Settings) -> str:
@@ -180,9 +194,9 @@ async def _embedded(
             opening = asyncio.create_task(ChromaFolder.open(home.chroma))
             stack.push_async_callback(_close_opened, opening)
         values = await supervisor.start()
-        vectors = None
+        vectors, in_process = None, set[str]()
         if opening is not None:
-            vectors = await opening
+            vectors, in_process = await opening, {"chroma_url"}
             report("ChromaDB", "embedded, in this process")
         elif settings.chroma_url is None:
             values |= await supervisor.start_chroma()
@@ -191,7 +205,7 @@ async def _embedded(
             await run_migrations(settings.owner_database_url.get_secret_value())
             report("Schema", "up to date")
         stack.callback(home.clear_runtime)
-        home.write_runtime(told(settings))
+        home.write_runtime(told(settings), supervisor.embedded | in_process)
         yield settings, vectors
 
 
@@ -236,7 +250,10 @@ async def _run_everything(
     from coachline.app import HttpServer, create_app
     from coachline.worker import build_runner
 
-    async with bootstrap.open_services(settings, vectors=vectors) as services:
+    async with (
+        bootstrap.open_services(settings, vectors=vectors) as services,
+        _in_step(services),
+    ):
         demo = await _prepare_demo(services) if with_demo else None
         routers = [demo.router] if demo else []
         server = HttpServer(

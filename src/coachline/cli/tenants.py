@@ -145,17 +145,24 @@ def configure(
 
 
 @app.command()
-def audit(name: Name, as_json: AsJson = False) -> None:
+def audit(
+    name: Name,
+    noted: Annotated[
+        str | None, typer.Option(help="A head that an earlier check told: it must be in the log.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check a tenant's audit log: exit code 1 when an entry was edited, added or cut.
 
-    Note the head somewhere else: with it, a log that was written anew as a whole shows too.
+    Note the head somewhere else: given to a later check, a log that was written anew as a whole,
+    or cut together with its end, shows too.
     """
 
     async def work() -> None:
         async with open_services() as services:
             tenant = await services.tenants.get_by_name(name)
             async with services.database.tenant(tenant.id) as session:
-                found = await services.audit.verify(session)
+                found = await services.audit.verify(session, noted=noted)
         emit({"name": name, **asdict(found)}, as_json)
         if found.problem is not None:
             raise typer.Exit(1)

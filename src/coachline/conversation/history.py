@@ -134,7 +134,7 @@ def spoken(messages: Iterable[Message], apology: str | None) -> list[Message]:
 
 
 _NOT_HEARD: Final = frozenset({"new", "parked", "commanded"})
-NOT_READ: Final = frozenset({"dead", "held", "suppressed"})
+NOT_READ: Final = frozenset({"dead", "held", "suppressed", "dropped"})
 """States of replies that the learner has not seen."""
 
 _SAID_WHEN_ANSWERED: Final = frozenset({EventKind.EDIT, EventKind.BUTTON, EventKind.COMMAND})

@@ -49,7 +49,7 @@ class MessageOut(BaseModel):
     at: datetime
     state: str = Field(
         description="Of an event: new, answered, recorded, refused, parked, commanded. "
-        "Of a reply: pending, sending, sent, unknown, dead, held, suppressed."
+        "Of a reply: pending, sending, sent, unknown, dead, held, suppressed, dropped."
     )
     citations: tuple[CitationOut, ...]
     in_reply_to: tuple[str, ...] = Field(description="The platform's ids of the events answered.")

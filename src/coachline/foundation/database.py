@@ -174,6 +174,19 @@ class Database:
                 async with engine.connect() as connection:
                     await connection.execute(text("select 1"))
 
+    async def now(self) -> datetime:
+        """The database's clock, which all processes share.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL cannot be reached.
+        """
+        with translate_outages():
+            async with self._worker.connect() as connection:
+                found: datetime | None = await connection.scalar(text("select clock_timestamp()"))
+        if found is None:
+            raise DatabaseUnavailable("PostgreSQL does not tell the time.")
+        return found
+
     async def close(self) -> None:
         """Close every pooled connection."""
         await self._app.dispose()
@@ -227,11 +240,33 @@ def _unavailable(error: BaseException) -> DatabaseUnavailable:
     )
 
 
+@asynccontextmanager
+async def tenant_within(
+    session: SystemSession, tenant_id: TenantId
+) -> AsyncIterator[TenantSession]:
+    """A tenant's part of a transaction that concerns many; it ends with that one only.
+
+    The session's role must have a right to tenants' rows: nobody has but the owner of the schema.
+    """
+    async with TenantSession(
+        await session.connection(),
+        sync_session_class=_TenantSyncSession,
+        expire_on_commit=False,
+        info={"tenant_id": tenant_id},
+    ) as part:
+        yield part
+        await part.flush()
+        # Joined to a transaction that it did not begin, it commits nothing but its own end.
+        await part.commit()
+
+
 async def driver_connection(session: AsyncSession) -> asyncpg.Connection[asyncpg.Record]:
     """The asyncpg connection under a session's transaction, for libraries that speak asyncpg."""
     connection = await session.connection()
     driver: asyncpg.Connection[asyncpg.Record] | None = session.info.get("driver")
     if driver is None:  # a system session: nothing was bound when its transaction began
+        # The driver's transaction begins with SQLAlchemy's first statement, not before.
+        await connection.exec_driver_sql("select 1")
         driver = (await connection.get_raw_connection()).driver_connection
     if driver is None:
         raise DatabaseUnavailable("The session has no connection.")
@@ -252,6 +287,8 @@ async def open_pool(
             min_size=2,
             max_size=max(size, 2),
             timeout=_CONNECT_SECONDS,
+            # Also how long the server may take to confirm that a statement was cancelled.
+            command_timeout=_STATEMENT_SECONDS,
             server_settings=dict(settings or {}),
         )
 
@@ -267,5 +304,6 @@ __all__ = [
     "Timestamped",
     "driver_connection",
     "open_pool",
+    "tenant_within",
     "translate_outages",
 ]

@@ -16,6 +16,7 @@ from pgqueuer.models import Job, Schedule
 
 from coachline.foundation.database import DatabaseUnavailable, open_pool
 from coachline.foundation.engine import Payload, RetryLater
+from coachline.foundation.errors import CoachlineError
 from coachline.foundation.patient_queues import PatientQueues
 
 Handler = Callable[[Payload], Awaitable[None]]
@@ -27,11 +28,30 @@ _POLL = timedelta(seconds=2)
 # would be most of what a turn waits.
 _SHORTEST_POLL = timedelta(milliseconds=20)
 _FIRST_PAUSE_SECONDS = 0.5
-_LAST_PAUSE_SECONDS = 10.0
-_STEADY_SECONDS = 60.0
+# A database that is back is used again within five seconds, also after a long absence.
+_LAST_PAUSE_SECONDS = 3.0
+# Less, and a database that goes away every few seconds would hardly be used in between.
+_STEADY_SECONDS = 2.0
 _DATABASE_RETRY_SECONDS = 2.0
+# A schedule that never ended would keep its place in every process: its heart goes on beating.
+_SCHEDULE_SECONDS = 600.0
+# The engine may take so long to end, then so long without its connections, then so long again.
+_END_SECONDS = 10.0
+_END_ROUNDS = 3
+# It looks for jobs every two seconds; one that has not looked for so long never will.
+_SILENCE_SECONDS = 45.0
 
 log = structlog.get_logger()
+
+
+class EngineStuck(CoachlineError):
+    """A job ignores that it was cancelled; only a new process can go on."""
+
+    code = "engine_stuck"
+
+
+class _JobFailed(Exception):
+    """All that the engine is told of a failure: the name of its class."""
 
 
 class JobRunner:
@@ -71,7 +91,10 @@ class JobRunner:
         self._schedules[name] = (cron, handler)
 
     def beside(self, run: Callable[[], Awaitable[None]], stop: Callable[[], None]) -> None:
-        """Run something that is no job for as long as this runs; ``stop`` brings it to its end."""
+        """Run something that is no job for as long as this runs; ``stop`` brings it to its end.
+
+        One that ends or fails before that is run again.
+        """
         self._companions.append((run, stop))
 
     async def run(self, *, drain_seconds: float) -> None:
@@ -82,14 +105,31 @@ class JobRunner:
 
         Raises:
             DatabaseUnavailable: PostgreSQL cannot be reached at the start.
+            EngineStuck: what ran did not end when it was cancelled.
         """
-        beside = [asyncio.ensure_future(run()) for run, _ in self._companions]
+        beside = [asyncio.ensure_future(self._keep(run)) for run, _ in self._companions]
         try:
             await self._run_on(drain_seconds)
         finally:
             for _, stop in self._companions:
                 stop()
             await asyncio.gather(*beside)
+
+    async def _keep(self, companion: Callable[[], Awaitable[None]]) -> None:
+        """Run a companion, and again after every failure, until told to stop."""
+        while True:
+            try:
+                await companion()
+            except Exception:
+                log.exception("companion.failed")
+            await self._rest(_LAST_PAUSE_SECONDS)
+            if self._stop.is_set():
+                return
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
 
     async def _run_on(self, drain_seconds: float) -> None:
         """Run, and again after every failure, until told to stop."""
@@ -99,21 +139,18 @@ class JobRunner:
             # The database went away, or its notifications stopped coming. What was running is
             # fenced by its rows, so beginning anew is always safe.
             log.warning("engine.restarting", pause_seconds=pause)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._stop.wait()
-                    return
-            pause = min(_LAST_PAUSE_SECONDS, 2 * pause)
+            await self._rest(pause)
+            if self._stop.is_set():
+                return
             begun = asyncio.get_running_loop().time()
             with suppress(DatabaseUnavailable):
                 await self._run_once(drain_seconds)
-            if asyncio.get_running_loop().time() - begun > _STEADY_SECONDS:
-                pause = _FIRST_PAUSE_SECONDS
+            pause = next_pause(pause, ran_seconds=asyncio.get_running_loop().time() - begun)
 
     async def _run_once(self, drain_seconds: float) -> None:
         """Run until told to stop or until the engine fails."""
         pool = await open_pool(self._url, size=6, settings={"application_name": "coachline_engine"})
-        queuer = self._build(pool)
+        queuer, queues = self._build(pool)
         engine = asyncio.create_task(
             queuer.run(
                 dequeue_timeout=_POLL,
@@ -125,19 +162,48 @@ class JobRunner:
                 log_aggregation_interval=timedelta(0),
             )
         )
-        stopping = asyncio.create_task(self._stop.wait())
+        # An engine that failed takes nothing more, yet ends only after its last job: what it says
+        # counts, not its end, or one job that hangs would keep this process from beginning anew.
+        words = [
+            asyncio.create_task(word)
+            for word in (self._stop.wait(), queuer.shutdown.wait(), _silence(queues))
+        ]
         try:
-            await asyncio.wait({engine, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({engine, *words}, return_when=asyncio.FIRST_COMPLETED)
             queuer.shutdown.set()
-            if self._running and self._stop.is_set():
+            if self._running:
                 await asyncio.wait(self._running, timeout=drain_seconds)
         finally:
             queuer.shutdown.set()
-            stopping.cancel()
+            for word in words:
+                word.cancel()
+            try:
+                await self._end(engine, pool)
+            finally:
+                pool.terminate()
+
+    async def _end(self, engine: asyncio.Task[None], pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        """Cancel what runs and wait for the engine: kindly first, then without connections.
+
+        Raises:
+            EngineStuck: it does not end.
+        """
+        for _ in range(_END_ROUNDS):
             for task in self._running:
                 task.cancel()
-            await _end(engine)
+            await asyncio.wait({engine}, timeout=_END_SECONDS)
+            if engine.done():
+                break
+            log.warning("engine.slow_to_end", jobs=len(self._running))
+            # It waits for an answer that never comes, or for a job that missed its cancellation.
             pool.terminate()
+            engine.cancel()
+        else:
+            raise EngineStuck("A job goes on although it was cancelled; start this process anew.")
+        if engine.cancelled():
+            log.warning("engine.failed", error="CancelledError")
+        elif (error := engine.exception()) is not None:
+            log.warning("engine.failed", error=type(error).__name__, exc_info=error)
 
     def stop(self) -> None:
         """Take no new job, and let :meth:`run` come to its end."""
@@ -145,18 +211,23 @@ class JobRunner:
         for _, stop in self._companions:
             stop()
 
-    def _build(self, pool: asyncpg.Pool[asyncpg.Record]) -> PgQueuer:
+    def _build(self, pool: asyncpg.Pool[asyncpg.Record]) -> tuple[PgQueuer, PatientQueues]:
         queuer = PgQueuer.from_asyncpg_pool(pool)
-        queuer.qm = PatientQueues(queuer.qm.queries, queuer.qm.channel)
-        queuer.qm.shutdown = queuer.shutdown
-        queuer.qm.min_dequeue_poll_interval = _SHORTEST_POLL
+        queuer.qm = queues = PatientQueues(queuer.qm.queries, queuer.qm.channel)
+        queues.shutdown = queuer.shutdown
+        queues.min_dequeue_poll_interval = _SHORTEST_POLL
         for job, (handler, at_once) in self._handlers.items():
-            queuer.entrypoint(job, concurrency_limit=at_once)(self._wrap(queuer, handler))
+            queuer.entrypoint(job, concurrency_limit=at_once)(self._wrap(queuer, job, handler))
         for name, (cron, call) in self._schedules.items():
-            queuer.schedule(name, cron)(self._wrap_schedule(queuer, call))
-        return queuer
+            queuer.schedule(name, cron)(self._wrap_schedule(queuer, name, call))
+        return queuer, queues
 
-    def _wrap(self, queuer: PgQueuer, handler: Handler) -> Callable[[Job], Awaitable[None]]:
+    def _wrap(
+        self, queuer: PgQueuer, name: str, handler: Handler
+    ) -> Callable[[Job], Awaitable[None]]:
+        # The engine writes down the text of what is raised here and of its causes: it may hold
+        # what a learner wrote, and while it holds what PostgreSQL refuses, such as a NUL, no
+        # outcome of any job of this process is written any more. So causes end here.
         async def call(job: Job) -> None:
             if queuer.shutdown.is_set():
                 # Fetched at the last moment: nothing begins any more that nobody would wait for.
@@ -164,22 +235,31 @@ class JobRunner:
             try:
                 await self._own(handler(json.loads(job.payload or b"{}")))
             except RetryLater as later:
-                raise RetryRequested(delay=timedelta(seconds=later.seconds)) from later
-            except DatabaseUnavailable as error:
-                raise RetryRequested(delay=timedelta(seconds=_DATABASE_RETRY_SECONDS)) from error
+                raise RetryRequested(delay=timedelta(seconds=later.seconds)) from None
+            except DatabaseUnavailable:
+                raise RetryRequested(delay=timedelta(seconds=_DATABASE_RETRY_SECONDS)) from None
             except asyncio.CancelledError:
                 # We stopped it ourselves: another process, or this one's next run, goes on.
                 raise RetryRequested from None
+            except Exception as error:
+                log.exception("job.failed", job=name)
+                raise _JobFailed(type(error).__name__) from None
 
         return call
 
     def _wrap_schedule(
-        self, queuer: PgQueuer, call: Callable[[], Awaitable[None]]
+        self, queuer: PgQueuer, name: str, call: Callable[[], Awaitable[None]]
     ) -> Callable[[Schedule], Awaitable[None]]:
         async def tick(_schedule: Schedule) -> None:
-            if not queuer.shutdown.is_set():
-                with suppress(asyncio.CancelledError):
+            if queuer.shutdown.is_set():
+                return
+            try:
+                async with asyncio.timeout(_SCHEDULE_SECONDS):
                     await self._own(call())
+            except asyncio.CancelledError:
+                return
+            except TimeoutError:
+                log.exception("schedule.took_too_long", schedule=name)
 
         return tick
 
@@ -191,8 +271,17 @@ class JobRunner:
         await task
 
 
-async def _end(engine: asyncio.Task[None]) -> None:
-    try:
-        await engine
-    except Exception as error:
-        log.warning("engine.failed", error=type(error).__name__, exc_info=error)
+def next_pause(pause_seconds: float, *, ran_seconds: float) -> float:
+    """The wait before the engine begins anew, after the wait before it and what came of that."""
+    if ran_seconds > _STEADY_SECONDS:
+        return _FIRST_PAUSE_SECONDS
+    return min(_LAST_PAUSE_SECONDS, 2 * pause_seconds)
+
+
+async def _silence(queues: PatientQueues) -> None:
+    """Return once the engine has not looked for jobs between two looks at it."""
+    before = -1
+    while before != queues.looks:
+        before = queues.looks
+        await asyncio.sleep(_SILENCE_SECONDS)
+    log.error("engine.silent", seconds=_SILENCE_SECONDS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -38,4 +40,14 @@ def open_redis(url: str) -> Redis:
         ) from None
 
 
-__all__ = ["REDIS_FAILURES", "Redis", "open_redis"]
+async def read_clock(redis: Redis) -> datetime:
+    """The clock of Redis, timezone-aware UTC.
+
+    Raises:
+        RedisError: it does not answer.
+    """
+    seconds, microseconds = await redis.time()
+    return datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(microseconds))
+
+
+__all__ = ["REDIS_FAILURES", "Redis", "open_redis", "read_clock"]

@@ -15,6 +15,23 @@ from coachline.foundation.errors import SettingsInvalid
 
 _PACKAGED = Path(__file__).parents[1] / "migrations"
 _CHECKOUT = Path(__file__).parents[3] / "migrations"
+# By the catalogue and not by undoing migrations: those may refuse rows that they cannot undo.
+_CLEAR = """
+do $$ declare thing record; begin
+  for thing in
+    select format('drop table if exists %I cascade', relname) as statement from pg_class
+     where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+       and pg_get_userbyid(relowner) = current_user
+    union all
+    select format('drop routine if exists %s cascade', oid::regprocedure) from pg_proc
+     where pronamespace = 'public'::regnamespace and pg_get_userbyid(proowner) = current_user
+    union all
+    select format('drop type if exists %I cascade', typname) from pg_type
+     where typnamespace = 'public'::regnamespace and typtype = 'e'
+       and pg_get_userbyid(typowner) = current_user
+  loop execute thing.statement; end loop;
+end $$
+"""
 
 
 def _config(owner_url: str = "") -> Config:
@@ -29,17 +46,24 @@ def _config(owner_url: str = "") -> Config:
     return config
 
 
-async def migrate(owner_url: str) -> None:
+async def migrate(owner_url: str, revision: str = "head") -> None:
     """Run every migration that is missing; running it again, or twice at once, changes nothing.
 
     Args:
         owner_url: ``postgresql://coachline_owner:…``.
+        revision: the last one to run, if not the newest.
 
     Raises:
         DatabaseUnavailable: PostgreSQL cannot be reached, or refuses this role.
     """
     with translate_outages():
-        await asyncio.to_thread(command.upgrade, _config(owner_url), "head")
+        await asyncio.to_thread(command.upgrade, _config(owner_url), revision)
+
+
+def is_known(revision: str) -> bool:
+    """Whether this code has the migration; it lacks those of newer code."""
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return any(script.revision == revision for script in scripts)
 
 
 def newest_revision() -> str:
@@ -56,3 +80,31 @@ async def read_revision(database: Database) -> str | None:
             return None
         found: str | None = await session.scalar(text("select version_num from alembic_version"))
     return found
+
+
+async def has_tenants(database: Database) -> bool:
+    """Whether anything is stored that somebody could miss; asked as the owner."""
+    async with database.system() as session:
+        if await session.scalar(text("select to_regclass('tenant')")) is None:
+            return False
+        return bool(await session.scalar(text("select exists (select 1 from tenant)")))
+
+
+async def is_in_use(database: Database) -> bool:
+    """Whether a gateway is connected to this database; asked as the owner."""
+    async with database.system() as session:
+        return bool(
+            await session.scalar(
+                text(
+                    "select exists (select 1 from pg_stat_activity "
+                    "where datname = current_database() "
+                    "and usename in ('coachline_app', 'coachline_worker'))"
+                )
+            )
+        )
+
+
+async def clear(database: Database) -> None:
+    """Drop everything that the migrations made, at whatever revision, with all that it holds."""
+    async with database.system() as session:
+        await session.execute(text(_CLEAR))

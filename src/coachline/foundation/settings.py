@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,6 +24,7 @@ Network = IPv4Network | IPv6Network
 PREFIX = "COACHLINE_"
 # The rules, a persona of some length, a question and a passage or two.
 _LEAST_PROMPT_TOKENS = 1024
+_FIRST_GIVEN_FILE = 3
 _ADDRESS = r"(\[[^\]]*\]|[^/?#@:\[\],]*)(:\d+)?"
 _DATABASE_URL = re.compile(
     rf"postgres(ql)?://([^/?#]*@)?{_ADDRESS}(,{_ADDRESS})*(/[^?#]*)?(\?[^#]*)?"
@@ -207,6 +209,31 @@ def _given_names() -> set[str]:
     except UnicodeDecodeError:
         raise SettingsInvalid("The settings file .env is not UTF-8 text.") from None
     return {name.upper() for name in (*os.environ, *in_file)}
+
+
+def find_listener() -> socket.socket | None:
+    """The listening socket that this process was started with, as systemd hands one over.
+
+    The protocol is that of sd_listen_fds(3): ``LISTEN_PID`` names this process, and the socket is
+    file descriptor 3.
+
+    Raises:
+        SettingsInvalid: there are several, or it is no listening TCP socket.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    if os.environ.get("LISTEN_FDS") != "1":
+        raise SettingsInvalid("LISTEN_FDS must be 1: one listening socket.")
+    try:
+        listener = socket.socket(fileno=_FIRST_GIVEN_FILE)
+    except OSError:
+        raise SettingsInvalid("The socket that LISTEN_FDS names is not open.") from None
+    listens = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    if listener.family not in (socket.AF_INET, socket.AF_INET6) or not listens:
+        listener.detach()
+        raise SettingsInvalid("The socket that LISTEN_FDS names is no listening TCP socket.")
+    listener.set_inheritable(False)
+    return listener
 
 
 def render_example() -> str:

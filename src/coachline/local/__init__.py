@@ -3,6 +3,7 @@
 from coachline.local.catalogue import CHAT_MODEL, EMBED_MODEL
 from coachline.local.chroma import ChromaProcess
 from coachline.local.demo import Demo, DemoChat
+from coachline.local.disks import Disk, look_at_disk
 from coachline.local.errors import HomeInUse, LocalServerError
 from coachline.local.home import Home, HomeSecrets
 from coachline.local.lab import Lab
@@ -27,6 +28,7 @@ __all__ = [
     "ConnectionShut",
     "Demo",
     "DemoChat",
+    "Disk",
     "GatewayAway",
     "Home",
     "HomeInUse",
@@ -43,4 +45,5 @@ __all__ = [
     "WebhookPeer",
     "WorkerProcess",
     "ensure_database",
+    "look_at_disk",
 ]

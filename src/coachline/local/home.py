@@ -9,9 +9,10 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from coachline.local.errors import HomeInUse, LocalServerError
 
@@ -116,9 +117,15 @@ class Home:
                 "sealed in the database cannot be read. To begin anew, move the whole folder away."
             ) from error
 
-    def write_runtime(self, values: Mapping[str, str]) -> None:
-        """Tell other processes of this owner what runs (addresses with passwords: mode 0600)."""
-        _write_private(self._runtime_file, dict(values))
+    def write_runtime(self, values: Mapping[str, str], embedded: Collection[str] = ()) -> None:
+        """Tell other processes of this owner what runs (addresses with passwords: mode 0600).
+
+        Args:
+            values: settings by name.
+            embedded: names of those that lead to what this home runs itself.
+        """
+        told = {"values": dict(values), "embedded": sorted(embedded)}
+        _write_private(self._runtime_file, told)
 
     def clear_runtime(self) -> None:
         """Say that nothing runs any more."""
@@ -126,13 +133,24 @@ class Home:
 
     def read_runtime(self) -> dict[str, str] | None:
         """What the process that holds the lock has told; None when it is gone or said nothing."""
+        found = self._read_told()
+        if found is None:
+            return None
+        return {str(name): str(value) for name, value in found["values"].items()}
+
+    def read_embedded(self) -> frozenset[str]:
+        """Names of the settings whose parts the process that holds the lock runs itself."""
+        found = self._read_told()
+        return frozenset() if found is None else frozenset(map(str, found["embedded"]))
+
+    def _read_told(self) -> dict[str, Any] | None:
         if not self.is_locked():
             return None
         try:
-            found = json.loads(self._runtime_file.read_text(encoding="utf-8"))
+            found: dict[str, Any] = json.loads(self._runtime_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        return {str(name): str(value) for name, value in found.items()}
+        return found
 
 
 def _write_private(path: Path, values: Mapping[str, object]) -> None:

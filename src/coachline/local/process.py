@@ -123,6 +123,16 @@ class ChildProcess:
             await self.stop(self._death_signal)
             raise
 
+    async def wait(self) -> int:
+        """Wait for as long as the child runs and return its exit status, negative for a signal.
+
+        Raises:
+            LocalServerError: it was not started.
+        """
+        if self._process is None:
+            raise LocalServerError(f"{self.name} was not started.")
+        return await self._process.wait()
+
     async def wait_ended(self, timeout_seconds: float) -> int:
         """Wait for a child that ends by itself and return its exit status.
 

@@ -40,6 +40,7 @@ class Supervisor:
         self._report = report
         self._stack = AsyncExitStack()
         self._values: dict[str, str] = {}
+        self._embedded: set[str] = set()
 
     async def start(self) -> dict[str, str]:
         """Start what is needed; return the settings that lead to it.
@@ -50,10 +51,7 @@ class Supervisor:
         # Loading the models takes as long as all the rest, so it goes on beside the rest.
         models = asyncio.create_task(self._start_models())
         try:
-            secrets = self._home.load_secrets()
-            if self._settings.master_keys is None:
-                self._values["master_keys"] = secrets.master_keys
-            await self._start_postgres(dict(secrets.role_passwords))
+            await self.start_database()
             await self._start_valkey()
             await models
         except BaseException:
@@ -61,6 +59,19 @@ class Supervisor:
             await asyncio.wait([models])
             await self.stop()
             raise
+        return dict(self._values)
+
+    async def start_database(self) -> dict[str, str]:
+        """Start nothing but PostgreSQL; return the settings that lead to it and open its seals.
+
+        Raises:
+            LocalServerError: it does not start.
+        """
+        secrets = self._home.load_secrets()
+        if self._settings.master_keys is None:
+            self._values["master_keys"] = secrets.master_keys
+            self._embedded.add("master_keys")
+        await self._start_postgres(dict(secrets.role_passwords))
         return dict(self._values)
 
     async def start_chroma(self) -> dict[str, str]:
@@ -72,7 +83,13 @@ class Supervisor:
         server = ChromaProcess(self._home.chroma, log=self._home.logs / "chroma.log")
         await self._begin(server.start, server.stop)
         self._report("ChromaDB", f"embedded, process {server.pid}")
+        self._embedded.add("chroma_url")
         return {"chroma_url": server.url}
+
+    @property
+    def embedded(self) -> frozenset[str]:
+        """Names of the settings that lead to what was started or made here, not elsewhere."""
+        return frozenset(self._embedded)
 
     async def stop(self) -> None:
         """Stop the servers that were started, the last one first."""
@@ -91,6 +108,7 @@ class Supervisor:
             ("owner_database_url", "coachline_owner"),
         ):
             self._values[name] = server.url(role, passwords[role], DATABASE)
+            self._embedded.add(name)
         self._report("PostgreSQL", f"embedded, process {server.pid}")
 
     async def _start_valkey(self) -> None:
@@ -100,6 +118,7 @@ class Supervisor:
         server = ValkeyServer(self._home.run, log=self._home.logs / "valkey.log")
         await self._begin(server.start, server.stop)
         self._values["redis_url"] = server.url
+        self._embedded.add("redis_url")
         self._report("Valkey", f"embedded, process {server.pid}")
 
     async def _start_models(self) -> None:
@@ -116,9 +135,11 @@ class Supervisor:
         await self._begin(server.start, server.stop)
         if chat_url is not None:
             self._values["embed_url"] = server.url
+            self._embedded.add("embed_url")
             self._report("Embeddings", f"embedded {settings.embed_model}, process {server.pid}")
             return
         self._values["ollama_url"] = server.url
+        self._embedded.add("ollama_url")
         if "answer_tokens" not in settings.model_fields_set:
             self._values["answer_tokens"] = str(_TINY_ANSWER_TOKENS)
         self._report("Models", f"embedded {settings.chat_model}, process {server.pid}")

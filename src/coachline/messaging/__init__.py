@@ -1,6 +1,7 @@
 """Messaging: connections, the inbox, the queue of conversations, the turn ledger, the outbox."""
 
 from coachline.messaging.belonging import Amount, Belonging
+from coachline.messaging.checkups import Checkup, Checkups, EngineCheckup
 from coachline.messaging.connections import Connection, Connections, LiveConnection
 from coachline.messaging.delivery import Delivery, DeliveryRules
 from coachline.messaging.drafts import Drafts
@@ -14,6 +15,9 @@ from coachline.messaging.errors import (
     InstallationRefused,
     NotInstallable,
     PlatformUnavailable,
+    ReplyMayAppearTwice,
+    ReplyNotFound,
+    ReplyNotInTrouble,
     TrialRefused,
     TrialsUsedUp,
     TrialUnclear,
@@ -31,6 +35,7 @@ from coachline.messaging.queue import Queue, QueueRules
 from coachline.messaging.receipts import Receipts
 from coachline.messaging.references import CitedSource, Original, References
 from coachline.messaging.registry import Registry, UnknownChannel
+from coachline.messaging.restored import Restored, UnderWay
 from coachline.messaging.tables import EventState
 from coachline.messaging.transcripts import (
     Checkpoint,
@@ -41,6 +46,7 @@ from coachline.messaging.transcripts import (
     Transcripts,
 )
 from coachline.messaging.trials import GREETING, Trials
+from coachline.messaging.troubles import PROSPECTS, Prospect, Trouble, TroubleExplained, Troubles
 from coachline.messaging.turns import (
     DraftReply,
     Lease,
@@ -55,11 +61,14 @@ from coachline.messaging.turns import (
 __all__ = [
     "CONVERSATION_JOB",
     "GREETING",
+    "PROSPECTS",
     "Accepted",
     "AccountTaken",
     "Amount",
     "Belonging",
     "Checkpoint",
+    "Checkup",
+    "Checkups",
     "CitedSource",
     "Connection",
     "ConnectionClosed",
@@ -74,6 +83,7 @@ __all__ = [
     "DeliveryRules",
     "DraftReply",
     "Drafts",
+    "EngineCheckup",
     "EventNotFound",
     "EventState",
     "Explanation",
@@ -92,21 +102,30 @@ __all__ = [
     "Pace",
     "PlatformUnavailable",
     "Posting",
+    "Prospect",
     "Queue",
     "QueueRules",
     "QueuedEvent",
     "Receipts",
     "References",
     "Registry",
+    "ReplyMayAppearTwice",
+    "ReplyNotFound",
+    "ReplyNotInTrouble",
+    "Restored",
     "Transcripts",
     "TrialRefused",
     "TrialUnclear",
     "Trials",
     "TrialsUsedUp",
+    "Trouble",
+    "TroubleExplained",
+    "Troubles",
     "Turn",
     "TurnLedger",
     "TurnOvertaken",
     "TurnTrace",
+    "UnderWay",
     "UnknownChannel",
     "is_text",
 ]

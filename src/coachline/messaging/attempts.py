@@ -53,9 +53,9 @@ def choose_way(channel: Channel, handle: str | None, *, is_doubtful: bool) -> Wa
 
 
 def make_attempt(
-    row: ConversationRow, head: ReplyRow, number: int, way: Way, *, since: datetime
+    row: ConversationRow, head: ReplyRow, number: int, way: Way, *, since: datetime, now: datetime
 ) -> Attempt:
-    """The attempt ``number`` at the reply ``head``."""
+    """The attempt ``number`` at the reply ``head``, begun ``now`` by the database's clock."""
     reply = Reply(
         id=str(head.id),
         thread=row.thread,
@@ -67,6 +67,7 @@ def make_attempt(
         part=head.part,
         parts=head.parts,
         attempt=number,
+        at=now,
     )
     return Attempt(
         id=ReplyId(head.id),

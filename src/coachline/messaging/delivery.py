@@ -165,7 +165,7 @@ class Delivery:
             hit("reply:marking")
         hit("reply:marked")
         lease.deadline = before + self._rules.lease_seconds
-        return make_attempt(row, head, number, way, since=since)
+        return make_attempt(row, head, number, way, since=since, now=now)
 
     async def _must_wait(
         self, session: TenantSession, head: ReplyRow, way: Way, live: LiveConnection

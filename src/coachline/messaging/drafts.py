@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from channel_kit import Channel, ChannelError, Draft, RateLimited, Streaming, Typing
+from channel_kit import Channel, ChannelError, Draft, Paced, RateLimited, Reply, Streaming, Typing
 from coachline.foundation.clock import Clock
 from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.errors import LeaseLost
@@ -16,6 +16,7 @@ from coachline.foundation.faults import hit
 from coachline.messaging.connections import Connections
 from coachline.messaging.ledger import TurnLedger
 from coachline.messaging.leftovers import discard
+from coachline.messaging.pace import Pace
 from coachline.messaging.turns import Turn
 
 # Calls are let end. Cut off, the first one makes a message that nobody knows of, and a later one
@@ -30,17 +31,23 @@ log = structlog.get_logger()
 class _Draft:
     """One answer in the making. The newest text wins; older ones are skipped, never queued."""
 
-    def __init__(self, channel: Channel, turn: Turn, ledger: TurnLedger, clock: Clock) -> None:
+    def __init__(
+        self, channel: Channel, turn: Turn, ledger: TurnLedger, pace: Pace, clock: Clock
+    ) -> None:
         can_stream = isinstance(channel, Streaming) and channel.streams
         self.handle = turn.handle
         self._channel = channel
         self._streaming = channel if can_stream and isinstance(channel, Streaming) else None
         self._turn = turn
         self._ledger = ledger
+        self._pace = pace
         self._clock = clock
         self._is_kept = turn.handle is not None
         self._shown = ""
         self._next_at = 0.0
+        # A lease is renewed when a third of it is over, so this stops nobody who can renew it.
+        left_seconds = turn.lease.deadline - clock.monotonic()
+        self._margin_seconds = min(_LAST_DRAFT_SECONDS, max(0.0, left_seconds / 6))
         self._sending: asyncio.Task[None] | None = None
         self._typing: asyncio.Task[None] | None = None
 
@@ -83,6 +90,10 @@ class _Draft:
             in_reply_to=tuple(event.external_id for event in turn.events),
         )
         try:
+            if turn.lease.deadline - self._clock.monotonic() <= self._margin_seconds:
+                # Whoever has the conversation then may have written the answer where this draft is
+                # shown, and a draft that is under way for long would take its place.
+                raise LeaseLost("Too little of the lease is left to show a draft.")
             handle = await streaming.stream(draft)
             hit("draft:shown")
             self._shown = text
@@ -95,9 +106,9 @@ class _Draft:
                 hit("draft:kept")
                 self._is_kept = True
         except RateLimited as error:
-            # The same bucket serves the answer itself: nothing else is tried meanwhile.
             pause = error.retry_after if error.retry_after > 0 else _PAUSE_SECONDS
             self._next_at = self._clock.monotonic() + pause
+            await self._hold(text, pause)
         except (ChannelError, LeaseLost, DatabaseUnavailable) as error:
             log.info("draft.stopped", turn_id=str(turn.id), error=type(error).__name__)
             self._streaming = None
@@ -105,6 +116,14 @@ class _Draft:
             # A broken channel; the answer itself is what counts.
             log.exception("draft.stopped", turn_id=str(turn.id))
             self._streaming = None
+
+    async def _hold(self, text: str, seconds: float) -> None:
+        """Let the answer itself wait as well: the same bucket serves it."""
+        channel, turn = self._channel, self._turn
+        if isinstance(channel, Paced):
+            tolls = channel.tolls(Reply(id=str(turn.id), thread=turn.thread, text=text))
+            lease = turn.lease
+            await self._pace.hold(lease.tenant_id, turn.connection_id, tolls, seconds=seconds)
 
     async def close(self) -> None:
         """Let the draft under way end, so that it never comes after the answer."""
@@ -124,9 +143,12 @@ class _Draft:
 class Drafts:
     """Opens drafts on channels that stream, and shows typing on those that can."""
 
-    def __init__(self, connections: Connections, ledger: TurnLedger, clock: Clock) -> None:
+    def __init__(
+        self, connections: Connections, ledger: TurnLedger, pace: Pace, clock: Clock
+    ) -> None:
         self._connections = connections
         self._ledger = ledger
+        self._pace = pace
         self._clock = clock
 
     @asynccontextmanager
@@ -137,7 +159,7 @@ class Drafts:
         ledger knows it from the first one on, and the reply is written into it.
         """
         live = await self._connections.live(turn.lease.tenant_id, turn.connection_id)
-        draft = _Draft(live.channel, turn, self._ledger, self._clock)
+        draft = _Draft(live.channel, turn, self._ledger, self._pace, self._clock)
         draft.show_typing()
         try:
             yield draft

@@ -101,3 +101,21 @@ class DeliveryUnreadable(BadRequest):
     """The delivery is proven, but it is not what the platform sends."""
 
     code = "payload_unreadable"
+
+
+class ReplyNotFound(NotFound):
+    """No such reply, or not yours."""
+
+    code = "reply_not_found"
+
+
+class ReplyNotInTrouble(Conflict):
+    """The reply was sent or dropped, or is on its way: there is nothing to decide."""
+
+    code = "reply_not_in_trouble"
+
+
+class ReplyMayAppearTwice(Conflict):
+    """The platform may have shown the reply, and nobody can tell."""
+
+    code = "reply_may_appear_twice"

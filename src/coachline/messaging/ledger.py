@@ -33,6 +33,7 @@ from coachline.messaging.tables import ConversationRow, EventRow, EventState
 from coachline.messaging.turns import (
     DraftReply,
     Lease,
+    QueuedEvent,
     Turn,
     TurnOvertaken,
     TurnTrace,
@@ -115,7 +116,7 @@ class TurnLedger:
         return burst + await self._inbox.list_changes(
             session,
             conversation_id,
-            about=[event.external_id for event in burst],
+            about=_changeable(burst),
             known=[event.id for event in burst],
         )
 
@@ -161,7 +162,7 @@ class TurnLedger:
         changes = await self._inbox.list_changes(
             session,
             turn.lease.conversation_id,
-            about=[event.external_id for event in turn.events],
+            about=_changeable(turn.events),
             known=[event.id for event in turn.events],
         )
         return bool(changes)
@@ -281,6 +282,15 @@ class TurnLedger:
         if row is None or row.epoch != lease.epoch or row.state != "running":
             raise LeaseLost("Another process has this conversation.")
         return row
+
+
+def _changeable(events: Sequence[EventRow] | Sequence[QueuedEvent]) -> list[str]:
+    """What a change can be about: said by somebody, and not itself a change.
+
+    A change of a change has its own turn; followed from one to the next, a chain of them would
+    overtake every turn that took in but its beginning.
+    """
+    return [event.external_id for event in events if event.kind not in ("edit", "delete")]
 
 
 def _unspoiled(waiting: Sequence[EventRow]) -> list[EventRow]:

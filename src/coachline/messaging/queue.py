@@ -326,7 +326,13 @@ class Queue:
             await self._conversations.prune_engine(session, keep_hours=_ENGINE_LOG_HOURS)
         self._swept_until = tenants[-1] if len(tenants) == _SWEEP_TENANTS else None
         for tenant_id in tenants:
-            await self._sweep_tenant(tenant_id)
+            try:
+                await self._sweep_tenant(tenant_id)
+            except DatabaseUnavailable:
+                raise
+            except Exception:
+                # One that is being made or broken at this moment must not end it for the others.
+                log.exception("sweep.failed", tenant_id=str(tenant_id))
 
     async def _sweep_tenant(self, tenant_id: TenantId) -> None:
         credit = await self.credit(tenant_id)

@@ -91,3 +91,57 @@ class AcceptedOut(BaseModel):
 
     events: list[UUID]
     duplicates: int
+
+
+class ReplyOut(BaseModel):
+    """One part of an answer, and what became of it.
+
+    ``attempts`` counts the platform's calls; ``sending_at`` is when the last one began.
+    """
+
+    id: UUID
+    conversation_id: UUID
+    connection_id: UUID
+    learner_id: UUID
+    state: str = Field(
+        description="In trouble: dead, unknown, suppressed. Else: pending, sending, sent, held, "
+        "dropped."
+    )
+    problem: str | None
+    part: int
+    parts: int
+    attempts: int
+    in_reply_to: list[str] = Field(description="The platform's ids of the events answered.")
+    created_at: datetime
+    sending_at: datetime | None
+    updated_at: datetime
+
+
+class ReplyStepOut(BaseModel):
+    """A step that a reply has passed, in ids and numbers."""
+
+    name: str
+    at: datetime
+    details: dict[str, Any]
+
+
+class ReplyExplainedOut(ReplyOut):
+    """All that is known of a reply, and what would come of a retry."""
+
+    text: str
+    events: list[UUID] = Field(description="What it answers; `GET /api/v1/events/{id}/why`.")
+    checkpoints: list[ReplyStepOut]
+    prospect: Literal[
+        "sent", "if_wanted", "asked_first", "shown_once", "maybe_twice", "closed", "settled"
+    ]
+    advice: str = Field(description="The prospect of a retry, in a sentence.")
+
+
+class RetryIn(BaseModel):
+    """How a reply is sent again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    even_if_twice: bool = Field(
+        default=False, description="Send it even where it may have been shown already."
+    )

@@ -17,7 +17,9 @@ ConversationState = Literal["idle", "waiting", "rung", "running"]
 ConnectionHealth = Literal["unknown", "hearing", "deaf", "lost"]
 EventState = Literal["new", "answered", "recorded", "refused", "parked", "commanded"]
 TurnState = Literal["running", "saved", "failed", "abandoned"]
-ReplyState = Literal["pending", "sending", "sent", "unknown", "dead", "held", "suppressed"]
+ReplyState = Literal[
+    "pending", "sending", "sent", "unknown", "dead", "held", "suppressed", "dropped"
+]
 
 _Json = JSONB()
 

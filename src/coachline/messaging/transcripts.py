@@ -197,13 +197,14 @@ def _checkpoints(
             }
             points.append(Checkpoint(f"turn_{turn.state}", turn.finished_at, details))
     for reply in replies:
-        points += _reply_checkpoints(reply)
+        points += reply_checkpoints(reply)
     if event.settled_at is not None:
         points.append(Checkpoint(f"event_{event.state}", event.settled_at, {}))
     return tuple(sorted(points, key=lambda point: point.at))
 
 
-def _reply_checkpoints(reply: ReplyRow) -> list[Checkpoint]:
+def reply_checkpoints(reply: ReplyRow) -> list[Checkpoint]:
+    """The steps that one reply has passed, as its row remembers them."""
     about: dict[str, Any] = {"reply_id": str(reply.id), "part": reply.part, "parts": reply.parts}
     points = [Checkpoint("reply_stored", reply.created_at, about)]
     tried = about | {"attempts": reply.attempts, "problem": reply.problem}
@@ -211,7 +212,7 @@ def _reply_checkpoints(reply: ReplyRow) -> list[Checkpoint]:
         points.append(Checkpoint("reply_sending", reply.sending_at, tried))
     if reply.sent_at is not None:
         points.append(Checkpoint("reply_sent", reply.sent_at, tried | {"receipt": reply.receipt}))
-    elif reply.state in ("unknown", "dead", "held", "suppressed"):
+    elif reply.state not in ("pending", "sending", "sent"):
         points.append(Checkpoint(f"reply_{reply.state}", reply.updated_at, tried))
     if reply.reported_at is not None:
         reported = about | {"report": reply.report, "problem": reply.problem}

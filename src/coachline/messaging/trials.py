@@ -88,7 +88,7 @@ class Trials:
         if live.state != "active":
             raise ConnectionClosed(f"The connection is disabled: {live.problem or 'by its owner'}.")
         await self._permit(tenant_id, connection_id, to, actor)
-        reply = Reply(id=str(new_id()), thread=to, text=text)
+        reply = Reply(id=str(new_id()), thread=to, text=text, at=self._clock.now())
         try:
             async with asyncio.timeout(_SEND_SECONDS):
                 return await _show(live.channel, reply)

@@ -1,6 +1,7 @@
 """Who the tenants are, who may act for them, how much, and what was done."""
 
 from coachline.tenancy.audit import AuditCheck, AuditDetail, AuditEntry, AuditLog
+from coachline.tenancy.isolation import TENANTLESS, Isolation, IsolationCheck
 from coachline.tenancy.keys import (
     ALL_SCOPES,
     ApiKey,
@@ -25,12 +26,15 @@ from coachline.tenancy.validation import ProfileInvalid, TenantNameInvalid
 
 __all__ = [
     "ALL_SCOPES",
+    "TENANTLESS",
     "Allowed",
     "ApiKey",
     "AuditCheck",
     "AuditDetail",
     "AuditEntry",
     "AuditLog",
+    "Isolation",
+    "IsolationCheck",
     "KeyInvalid",
     "KeyNotFound",
     "KeyRefused",

@@ -42,8 +42,9 @@ class AuditEntry:
 class AuditCheck:
     """What a check of a tenant's chain found.
 
-    ``head`` is the digest of the last entry in hex: noted elsewhere, it also proves that nobody
-    with the owner's rights wrote the whole chain anew. ``problem`` is None when all is well.
+    ``head`` is the digest of the last entry in hex: noted elsewhere and given to a later check, it
+    also proves that nobody with the owner's rights wrote the whole chain anew. ``problem`` is None
+    when all is well.
     """
 
     entries: int
@@ -106,18 +107,29 @@ class AuditLog:
         )
         return [_entry(row) for row in rows]
 
-    async def verify(self, session: TenantSession) -> AuditCheck:
-        """Read the whole chain and say whether anything in it was edited, added or cut."""
+    async def verify(self, session: TenantSession, *, noted: str | None = None) -> AuditCheck:
+        """Read the whole chain and say whether anything in it was edited, added or cut.
+
+        Args:
+            session: the tenant's.
+            noted: a head that was noted elsewhere. It must be in the chain: who may write every
+                row can write a whole chain anew, but not one with this digest in it.
+        """
         seq, digest = 0, _GENESIS
+        is_known = noted is None or noted == _GENESIS.hex()
         while rows := await repository.read_audit_chain(session, after_seq=seq, limit=_BATCH):
             for row in rows:
                 if problem := _problem(row, seq, digest):
                     return AuditCheck(seq, digest.hex(), problem)
                 seq, digest = row.seq, row.digest
+                is_known = is_known or digest.hex() == noted
         head = await repository.find_audit_head(session)
         ends_at = (head.seq, head.digest) if head else (0, _GENESIS)
         if ends_at != (seq, digest):
             problem = f"The chain ends at entry {seq}, but entry {ends_at[0]} was the last written."
+            return AuditCheck(seq, digest.hex(), problem)
+        if not is_known:
+            problem = "The noted head is not in the chain: it was written anew, or cut before it."
             return AuditCheck(seq, digest.hex(), problem)
         return AuditCheck(seq, digest.hex(), None)
 

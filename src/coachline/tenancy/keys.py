@@ -158,7 +158,6 @@ class Keys:
         proved = self._proved.get(digest)
         if proved is not None and self._clock.monotonic() < proved[1]:
             return proved[0]
-        self._proved.pop(digest, None)
         fresh_until = self._clock.monotonic() + _REMEMBER_SECONDS
         principal = await self._prove(tenant_id, digest)
         if len(self._proved) >= _REMEMBER_KEYS:

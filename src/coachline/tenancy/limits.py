@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, cast
 import structlog
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import RedisStorage
-from limits.aio.strategies import MovingWindowRateLimiter
+from limits.aio.strategies import FixedWindowRateLimiter
 
 from coachline.foundation.clock import Clock
 from coachline.foundation.errors import TooManyRequests
@@ -71,7 +71,9 @@ class Limits:
         self._storage = RedisStorage(
             "redis://", implementation="redispy", key_prefix="t", **options
         )
-        self._windows = MovingWindowRateLimiter(self._storage)
+        # Windows that Redis times: the library's moving ones keep the time of whichever machine
+        # asks, and one whose clock is ahead would shut everybody out.
+        self._windows = FixedWindowRateLimiter(self._storage)
         self._clock = clock
         self._rates = rates
         self._local = LocalCounters(clock)
@@ -167,7 +169,7 @@ class Limits:
 
     async def _wait(self, item: RateLimitItem) -> float:
         stats = await self._ask(self._windows.get_window_stats(item))
-        # The library's windows keep the machine's time, whatever clock was given to us.
+        # The library added what is left to the machine's time a moment ago.
         wait = 1.0 if stats is None else stats.reset_time - time.time()
         return min(max(wait, 1.0), _MINUTE_SECONDS)
 

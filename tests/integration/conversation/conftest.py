@@ -71,7 +71,7 @@ from coachline.messaging import (
 )
 from coachline.tenancy import AuditLog, Keys, Limits, Rates, Tenants
 from fixtures.scripted_channel import Ledger, ScriptedChannel, ScriptedConfig, event
-from fixtures.seals import make_identities, make_seal
+from fixtures.seals import make_identities, make_pace, make_seal
 from fixtures.time import FakeClock
 from lab.scripted_ollama import ScriptedOllama
 
@@ -390,7 +390,7 @@ class _Parts:
             history=History(database, transcripts, window_tokens=window_tokens),
             retrieval=self.retrieval,
             models=self.models,
-            drafts=Drafts(self.connections, ledger, SystemClock()),
+            drafts=Drafts(self.connections, ledger, make_pace(), SystemClock()),
             ledger=ledger,
             summaries=Summaries(
                 database, self.engine, transcripts, self.tenants, self.models, self.rules

@@ -62,6 +62,20 @@ async def test_what_changes_no_message_of_the_turn_lets_it_end(
     assert (await desk.states(live, "outbox_reply")) == ["pending"]
 
 
+async def test_a_change_of_a_change_overtakes_no_turn(desk: Desk, tenants: Pair) -> None:
+    """Or who writes ten messages, an edit, and an edit of that, would never be answered again."""
+    live = await desk.connect(tenants[0], "fillable")
+    await desk.receive(live, *(f"{number}" for number in range(10)))
+    await desk.intake.accept(live, [edit(of="ann-9-9", number=1)])
+    await desk.intake.accept(live, [edit(of="edit:1", number=2)])
+    turn = await desk.begin(live)
+    assert [found.external_id for found in turn.events][9:] == ["ann-9-9", "edit:1"]
+    await desk.ledger.save(turn, [DraftReply("hi")], TRACE)
+    rest = await desk.ledger.begin(turn.lease)
+    assert rest is not None
+    assert [found.external_id for found in rest.events] == ["edit:2"]
+
+
 async def test_a_body_that_is_watched_is_stopped_by_a_change(desk: Desk, tenants: Pair) -> None:
     live, turn = await begin(desk, tenants)
     stopped = asyncio.Event()

@@ -104,6 +104,23 @@ async def test_the_message_of_one_turn_is_never_given_to_two(desk: Desk, tenants
     assert list(desk.platform.screen.values()) == ["first", "second"]
 
 
+async def test_who_stood_still_for_longer_than_the_lease_shows_no_draft_any_more(
+    desk: Desk, tenants: Pair
+) -> None:
+    live, turn = await begin(desk, tenants)
+    async with desk.drafts.open(turn) as draft:
+        await show(desk, draft, "half an ans")
+        await desk.run_sql(live, "update conversation set lease_until = now() - interval '1 s'")
+        again = await desk.begin(live)
+        await desk.ledger.save(again, [DraftReply("the answer")], TRACE)
+        assert await desk.delivery.settle(again.lease)
+        turn.lease.deadline = float("-inf")
+        await draft.show("half an answer")
+        assert draft._sending is not None
+        await until(draft._sending.done)
+    assert list(desk.platform.screen.values()) == ["the answer"]
+
+
 async def test_a_turn_without_an_answer_leaves_no_draft(desk: Desk, tenants: Pair) -> None:
     _, turn = await begin(desk, tenants)
     async with desk.drafts.open(turn) as draft:
@@ -141,10 +158,10 @@ async def test_drafts_pause_for_as_long_as_they_are_told(
     clock = FakeClock()
     desk = make_desk(clock=clock)
     _, turn = await begin(desk, tenants)
-    desk.platform.faults = [RateLimited("slow down", retry_after=30)]
+    desk.platform.faults = [RateLimited("slow down", retry_after=20)]
     async with desk.drafts.open(turn) as draft:
         await show(desk, draft, "one")
-        clock.advance(29)
+        clock.advance(19)
         await draft.show("one two")
         assert len(desk.platform.drafted) == 1
         clock.advance(1)

@@ -61,7 +61,7 @@ async def test_what_is_held_is_dropped_when_the_talk_goes_on(desk: Desk, tenants
     live = await desk.connect(tenants[0], "shaping")
     await say(desk, live, LONG)
     await say(desk, live, DraftReply("something else"))
-    assert await desk.states(live, "outbox_reply") == ["sent"] * 2 + ["dead"] * 3 + ["sent"]
+    assert await desk.states(live, "outbox_reply") == ["sent"] * 2 + ["dropped"] * 3 + ["sent"]
     assert await more(desk, live) == 0
 
 

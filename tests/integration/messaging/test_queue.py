@@ -10,6 +10,7 @@ from coachline.foundation.engine import RetryLater
 from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import ConversationId, TenantId, new_id
 from coachline.messaging import DraftReply, QueueRules
+from coachline.tenancy import TenantNotFound
 from conftest import MakeDesk
 from fixtures.desk import TRACE, Desk
 from fixtures.waiting import until
@@ -173,3 +174,24 @@ async def test_the_sweep_leaves_alone_what_will_be_looked_at(
     before = await desk.row(live)
     await sweep(desk)
     assert (await desk.row(live))["bell"] == before["bell"]
+
+
+async def test_a_tenant_that_cannot_be_swept_hides_no_other(
+    make_desk: MakeDesk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(QueueRules(sweep_grace_seconds=0))
+    lives = [await desk.connect(tenant) for tenant in tenants]
+    for live in lives:
+        await desk.receive(live, "hello")
+        await desk.run_sql(live, ACCIDENTS["never admitted"])
+    credit = desk.queue.credit
+
+    async def fail_for_the_first(tenant_id: TenantId) -> int:
+        if tenant_id == min(tenants):
+            raise TenantNotFound("It is being made at this moment.")
+        return await credit(tenant_id)
+
+    monkeypatch.setattr(desk.queue, "credit", fail_for_the_first)
+    await sweep(desk)
+    states = {live.tenant_id: (await desk.row(live))["state"] for live in lives}
+    assert states == {min(tenants): "waiting", max(tenants): "rung"}

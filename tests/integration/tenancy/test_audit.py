@@ -139,6 +139,40 @@ async def test_an_edit_or_a_cut_is_detected(
 
 
 @pytest.mark.parametrize(
+    "forgery",
+    [
+        # A cut whose traces were removed, and a chain that was begun anew.
+        (
+            "delete from audit_entry where seq >= 4; update audit_head set seq = 3, digest ="
+            " (select digest from audit_entry where seq = 3)"
+        ),
+        "delete from audit_entry; delete from audit_head",
+    ],
+)
+async def test_a_head_that_was_noted_shows_what_the_chain_itself_no_longer_does(
+    database: Database, audit: AuditLog, tenants: Pair, owner_url: str, forgery: str
+) -> None:
+    for _ in range(3):
+        await record(database, audit, tenants[0], "test.do")
+    noted = (await verify(database, audit, tenants[0])).head
+    await record(database, audit, tenants[0], "test.do")
+    assert (await check_noted(database, audit, tenants[0], noted)).problem is None
+    async with forging(owner_url, tenants[0]) as owner:
+        await owner.execute(forgery)
+    assert (await verify(database, audit, tenants[0])).problem is None, "nothing shows without it"
+    found = await check_noted(database, audit, tenants[0], noted)
+    assert found.problem is not None
+    assert "noted head" in found.problem
+
+
+async def check_noted(
+    database: Database, audit: AuditLog, tenant_id: TenantId, noted: str
+) -> AuditCheck:
+    async with database.tenant(tenant_id) as session:
+        return await audit.verify(session, noted=noted)
+
+
+@pytest.mark.parametrize(
     "statement",
     [
         "update audit_entry set actor = 'nobody'",

@@ -12,6 +12,7 @@ from typing import Protocol
 import asyncpg
 import pytest
 
+from coachline.tenancy import TENANTLESS
 from fixtures.catalogue import (
     APP,
     GLOBAL_TABLES,
@@ -54,6 +55,10 @@ async def admin(servers: HasPostgres) -> AsyncIterator[asyncpg.Connection]:
 async def test_the_schema_breaks_no_rule(admin: asyncpg.Connection) -> None:
     assert len(await list_tenant_tables(admin)) >= 4
     assert await find_violations(admin) == set()
+
+
+def test_the_product_knows_the_same_global_tables() -> None:
+    assert set(TENANTLESS) == set(GLOBAL_TABLES)
 
 
 async def test_every_global_table_exists_and_has_a_reason(admin: asyncpg.Connection) -> None:

@@ -11,7 +11,15 @@ import pytest
 
 from coachline.foundation.database import Database, TenantSession
 from coachline.foundation.ids import KeyId, TenantId, new_id
-from coachline.tenancy import KeyInvalid, KeyNotFound, KeyRefused, Keys, Tenants, TenantSuspended
+from coachline.tenancy import (
+    AuditLog,
+    KeyInvalid,
+    KeyNotFound,
+    KeyRefused,
+    Keys,
+    Tenants,
+    TenantSuspended,
+)
 from coachline.tenancy.tokens import make_token
 from fixtures.time import FakeClock
 
@@ -25,7 +33,7 @@ async def test_a_key_proves_its_tenant_and_scopes(keys: Keys, tenants: Pair) -> 
         assert principal.tenant_id == tenant_id
         assert principal.actor == f"key:{made.key.id}"
         assert principal.scopes == {"read", "knowledge"}
-        assert made.secret.endswith(made.key.hint)
+        assert made.key.hint == made.secret[-4:]
 
 
 async def test_the_token_is_stored_nowhere(keys: Keys, tenants: Pair, owner_url: str) -> None:
@@ -144,6 +152,17 @@ async def test_a_key_is_revoked_once(keys: Keys, tenants: Pair) -> None:
     for key_id in (made.key.id, KeyId(new_id())):
         with pytest.raises(KeyNotFound):
             await keys.revoke(tenants[0], key_id, actor="test")
+
+
+async def test_making_and_revoking_a_key_are_in_the_audit_log(
+    database: Database, keys: Keys, audit: AuditLog, tenants: Pair
+) -> None:
+    made = await keys.create(tenants[0], "ci", ["read"], actor="ann")
+    await keys.revoke(tenants[0], made.key.id, actor="bob")
+    async with database.tenant(tenants[0]) as session:
+        entries = await audit.list(session)
+    told = {(entry.action, entry.actor) for entry in entries if str(made.key.id) in entry.object}
+    assert told == {("key.create", "ann"), ("key.revoke", "bob")}
 
 
 async def test_keys_are_listed_newest_first_in_pages(keys: Keys, tenants: Pair) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from limits import RateLimitItem, WindowStats
 
 from coachline.foundation.errors import SettingsInvalid, TooManyRequests
 from coachline.foundation.ids import LearnerId, TenantId, new_id
@@ -146,6 +147,8 @@ async def test_failures_of_an_address_shut_it_out_and_no_other(limits: Limits) -
     with pytest.raises(TooManyRequests):
         await limits.check_failures(guesser.replace("::5", "::6"))
     await limits.check_failures(other)
+    # The neighbour's /64 begins one bit beside it.
+    await limits.check_failures(guesser.replace(":1::", ":0::"))
 
 
 @pytest.mark.parametrize("address", ["unknown", "", "fe80::1%eth0", "a\x00b:c"])
@@ -173,8 +176,80 @@ async def test_every_key_begins_with_its_tenant_and_has_an_end(
     assert {key for key in new if not key.startswith(f"t:{pair[0]}:")} == {
         key for key in new if key.startswith("t:-:auth:10.9.")
     }
-    for key in new:
-        assert await redis.ttl(key) > 0
+    lives = [await redis.ttl(key) for key in new]
+    assert min(lives) > 0
+    # A day's quota is kept for a day longer, so that midnight may be another one there.
+    assert 86_400 < max(lives) <= 2 * 86_400
+
+
+async def test_five_guesses_in_ten_minutes_are_let_through(
+    limits: Limits, pair: tuple[TenantId, TenantId]
+) -> None:
+    assert [await limits.take_guess(pair[0], "ann") for _ in range(7)] == [True] * 5 + [False] * 2
+    assert await limits.take_guess(pair[0], "bob")
+    assert await limits.take_guess(pair[1], "ann")
+
+
+async def test_guesses_are_counted_for_ten_minutes_without_redis_too(
+    tmp_path: Path, clock: FakeClock, pair: tuple[TenantId, TenantId]
+) -> None:
+    gone = open_redis(f"unix://{tmp_path / 'nothing.sock'}")
+    limits = Limits(gone, clock, RATES)
+    taken = []
+    for seconds in (0, 0, 590, 10):
+        clock.advance(seconds)
+        taken.append(await limits.take_guess(pair[0], "ann"))
+    assert taken == [True, False, False, True]
+    await gone.aclose()
+
+
+@pytest.mark.parametrize(
+    ("ends_in_seconds", "told"), [(20.0, 20.0), (500.0, 60.0), (-5.0, 1.0), (None, 1.0)]
+)
+async def test_who_is_refused_is_told_a_second_to_a_minute(
+    limits: Limits,
+    pair: tuple[TenantId, TenantId],
+    monkeypatch: pytest.MonkeyPatch,
+    ends_in_seconds: float | None,
+    told: float,
+) -> None:
+    async def tell(_item: RateLimitItem) -> WindowStats:
+        if ends_in_seconds is None:
+            raise ConnectionError("away")
+        return WindowStats(time.time() + ends_in_seconds, 0)
+
+    await count_requests(limits, pair[0], 8)
+    monkeypatch.setattr(limits._windows, "get_window_stats", tell)
+    with pytest.raises(TooManyRequests) as caught:
+        await limits.take_request(pair[0])
+    # A clock stands between the two readings: never more than was told, seldom less.
+    assert caught.value.retry_after_seconds is not None
+    assert told - 15 < caught.value.retry_after_seconds <= told
+    assert caught.value.retry_after_seconds >= 1
+
+
+async def test_one_call_alone_tries_a_redis_that_was_away(limits: Limits, clock: FakeClock) -> None:
+    asked = 0
+
+    async def ask(*, is_there: bool) -> bool:
+        nonlocal asked
+        asked += 1
+        if not is_there:
+            raise ConnectionError("away")
+        await asyncio.sleep(0)
+        return True
+
+    async def ask_five(*, is_there: bool) -> list[bool | None]:
+        clock.advance(2)
+        calls = (limits._ask(ask(is_there=is_there)) for _ in range(5))
+        return list(await asyncio.gather(*calls))
+
+    await limits._ask(ask(is_there=False))
+    assert await ask_five(is_there=False) == [None] * 5
+    assert asked == 2
+    # It is there again: one finds that out while the others do not wait, then all ask.
+    assert sorted(map(bool, await ask_five(is_there=True))) == [False] * 4 + [True]
+    assert await ask_five(is_there=True) == [True] * 5
 
 
 async def test_lost_counters_are_begun_anew(
@@ -268,3 +343,20 @@ def test_a_wrong_address_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(SettingsInvalid, match="COACHLINE_REDIS_URL") as caught:
         open_redis(url)
     assert not url or url not in caught.value.message
+
+
+async def test_a_machine_whose_clock_is_wrong_shuts_nobody_out_and_lets_nobody_in(
+    limits: Limits, pair: tuple[TenantId, TenantId], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hits of a machine that is an hour ahead are no hits in the future for the others."""
+    true_time = time.time
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: true_time() + 3600)
+        assert await count_requests(limits, pair[0], 4) == 4
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: true_time() - 3600)
+        assert await count_requests(limits, pair[0], 20) == 4
+    with pytest.raises(TooManyRequests) as refused:
+        await limits.take_request(pair[0])
+    assert refused.value.retry_after_seconds is not None
+    assert 0 < refused.value.retry_after_seconds <= 60

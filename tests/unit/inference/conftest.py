@@ -28,11 +28,11 @@ async def ollama() -> AsyncIterator[ScriptedOllama]:
 async def server(ollama: ScriptedOllama) -> AsyncIterator[OllamaServer]:
     """Our client, with little patience."""
     deadlines = Deadlines(
-        connect_seconds=1,
-        first_token_seconds=0.3,
-        stall_seconds=0.3,
-        total_seconds=0.8,
-        embed_seconds=0.5,
+        connect_seconds=5,
+        first_token_seconds=2,
+        stall_seconds=2,
+        total_seconds=5,
+        embed_seconds=3,
     )
     client = OllamaServer(ollama.url, deadlines=deadlines)
     yield client

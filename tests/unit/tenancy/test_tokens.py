@@ -52,5 +52,11 @@ def test_tokens_of_one_tenant_differ_and_so_do_their_digests() -> None:
 
 def test_a_checksum_alone_does_not_make_a_number_that_fits() -> None:
     """A well-summed body above 256**40 is refused, not wrapped or raised."""
-    head = "cl_" + "z" * 54
-    assert find_tenant_id(head + tokens._checksum(head)) is None
+    for body in ("z" * 54, tokens._encode(256**40, 54)):
+        head = "cl_" + body
+        assert find_tenant_id(head + tokens._checksum(head)) is None
+
+
+def test_the_largest_token_names_its_tenant() -> None:
+    head = "cl_" + tokens._encode(256**40 - 1, 54)
+    assert find_tenant_id(head + tokens._checksum(head)) == UUID(int=2**128 - 1)

@@ -78,3 +78,18 @@ def test_none_goes_back_to_the_default_where_there_is_one() -> None:
         {"chat_model": None, "apology": None, "max_turns": None, "messages_per_day": None}
     )
     check_changes({"persona": "", "fallback_models": ()})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"display_name": "x" * 200},
+        {"persona": "x" * 20_000},
+        {"apology": "x" * 1_000},
+        {"fallback_models": ("m",) * 10},
+        {"max_turns": 1, "messages_per_day": 1},
+        {"max_turns": 2**31 - 1, "messages_per_day": 2**31 - 1},
+    ],
+)
+def test_the_last_value_within_a_limit_is_accepted(changes: ProfileChanges) -> None:
+    check_changes(changes)

@@ -158,7 +158,8 @@ class Reply(_Frozen):
     ``id`` is stable over every attempt and unique per part: a platform that knows idempotency keys
     gets it. ``in_reply_to`` are the external ids of the events that it answers. ``text`` is
     CommonMark. ``hint`` is a short plain sentence shown below it ("Reply MORE for the rest.").
-    ``choices`` are buttons where the platform has them, else a numbered list.
+    ``choices`` are buttons where the platform has them, else a numbered list. ``at`` is when this
+    attempt began, by the clock that all processes of a gateway share, for signatures; None: now.
     """
 
     id: str
@@ -171,6 +172,7 @@ class Reply(_Frozen):
     part: int = Field(default=1, ge=1)
     parts: int = Field(default=1, ge=1)
     attempt: int = Field(default=1, ge=1)
+    at: datetime | None = None
 
 
 class Receipt(_Frozen):

@@ -84,7 +84,7 @@ class WebhookChannel:
         """
         if not reply.text.strip():
             raise ReplyRejected("the text is blank")
-        status = await self._post(reply.id, render_reply(reply), _SEND_LIMITS)
+        status = await self._post(reply.id, render_reply(reply), _SEND_LIMITS, at=reply.at)
         return Receipt(
             external_id=reply.id, accepted_at=datetime.now(UTC), details={"status": status}
         )
@@ -109,13 +109,20 @@ class WebhookChannel:
         body = render_draft(draft)
         await self._post(f"draft-{uuid.uuid4()}", body, _DRAFT_LIMITS)
 
-    async def _post(self, message_id: str, body: bytes, limits: aiohttp.ClientTimeout) -> int:
-        now = datetime.now(UTC)
+    async def _post(
+        self,
+        message_id: str,
+        body: bytes,
+        limits: aiohttp.ClientTimeout,
+        *,
+        at: datetime | None = None,
+    ) -> int:
+        timestamp = at or datetime.now(UTC)
         headers = {
             "Content-Type": "application/json",
             # The answer's body is never read, so it cannot be a bomb; nor should it be one.
             "Accept-Encoding": "identity",
-            **sign(self._signing, message_id=message_id, timestamp=now, body=body),
+            **sign(self._signing, message_id=message_id, timestamp=timestamp, body=body),
         }
         try:
             async with self._http.post(
@@ -125,7 +132,7 @@ class WebhookChannel:
                 allow_redirects=False,
                 timeout=limits,
             ) as response:
-                check_status(response.status, response.headers, now=now)
+                check_status(response.status, response.headers, now=timestamp)
                 return response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             # Without the cause: its text holds the address, which may hold a token of the tenant.

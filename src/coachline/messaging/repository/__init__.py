@@ -1,6 +1,7 @@
 """All SQL of messaging, one class per concern. Imported by this room only."""
 
 from coachline.messaging.repository.arrivals import Arrival, ArrivalRepository
+from coachline.messaging.repository.checkups import CheckupRepository
 from coachline.messaging.repository.connection_routes import ConnectionRouteRepository
 from coachline.messaging.repository.connections import ConnectionRepository
 from coachline.messaging.repository.conversations import ConversationRepository
@@ -8,11 +9,14 @@ from coachline.messaging.repository.erasures import ErasureRepository
 from coachline.messaging.repository.inbox import InboxRepository
 from coachline.messaging.repository.outbox import OutboxRepository
 from coachline.messaging.repository.references import ReferenceRepository
+from coachline.messaging.repository.restores import RestoreRepository
 from coachline.messaging.repository.transcripts import TranscriptRepository
+from coachline.messaging.repository.troubles import TroubleRepository
 
 __all__ = [
     "Arrival",
     "ArrivalRepository",
+    "CheckupRepository",
     "ConnectionRepository",
     "ConnectionRouteRepository",
     "ConversationRepository",
@@ -20,5 +24,7 @@ __all__ = [
     "InboxRepository",
     "OutboxRepository",
     "ReferenceRepository",
+    "RestoreRepository",
     "TranscriptRepository",
+    "TroubleRepository",
 ]

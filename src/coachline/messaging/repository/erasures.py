@@ -73,14 +73,11 @@ class ErasureRepository:
         return bool(await session.scalar(select(or_(replies, events))))
 
     async def close(self, session: TenantSession, conversations: Sequence[ConversationId]) -> None:
-        """Give up what is still to be sent or answered in these."""
+        """Give up what is to be sent or answered in these, or what an operator could send."""
         await session.execute(
             update(ReplyRow)
-            .where(
-                ReplyRow.conversation_id.in_(conversations),
-                ReplyRow.state.in_(("pending", "sending", "held")),
-            )
-            .values(state="dead")
+            .where(ReplyRow.conversation_id.in_(conversations), ReplyRow.state != "sent")
+            .values(state="dropped")
         )
         await session.execute(
             update(EventRow)

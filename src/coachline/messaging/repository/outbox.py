@@ -158,7 +158,7 @@ class OutboxRepository:
         await session.execute(
             update(ReplyRow)
             .where(ReplyRow.conversation_id == conversation_id, _IS_HELD)
-            .values(state="dead", problem="the conversation went on")
+            .values(state="dropped", problem="the conversation went on")
         )
 
     async def find_reported(

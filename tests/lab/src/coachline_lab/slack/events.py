@@ -66,6 +66,13 @@ class Events:
         for app, account, envelope in list(self._recent)[-count:]:
             self._outbound.spawn(self._deliver(app, account, envelope))
 
+    def redeliver_event(self, event_id: str) -> None:
+        """Deliver one of the last events once more, as it was, with all its retries."""
+        for app, account, envelope in reversed(self._recent):
+            if envelope["event_id"] == event_id:
+                self._outbound.spawn(self._deliver(app, account, envelope))
+                return
+
     async def verify_url(self, app: App, url: str) -> bool:
         """Send the challenge that Slack sends when an address is entered; True if it came back."""
         challenge = secrets.token_urlsafe(32)

@@ -167,9 +167,10 @@ class FakeTwilio:
         fields = {"ButtonPayload": payload, "ButtonText": label, "MessageType": "button"}
         return await self.say(label, person=person, to=to, account=account, fields=fields)
 
-    async def redeliver(self, times: int = 1) -> list[Delivery]:
-        """Deliver what somebody wrote last again, as after an answer that got lost."""
-        return [await self._deliver(*self._inbound[-1]) for _ in range(times)]
+    async def redeliver(self, times: int = 1, *, sid: str = "") -> list[Delivery]:
+        """Deliver what somebody wrote last, or ``sid``, again, as after an answer that got lost."""
+        found = next(one for one in reversed(self._inbound) if sid in ("", one[2]))
+        return [await self._deliver(*found) for _ in range(times)]
 
     def block(self, person: str = PERSON, *, number: str = NUMBER) -> None:
         """Close a pair without a word: the person told their carrier."""
