@@ -22,7 +22,7 @@ def upgrade() -> None:
     # that was cut off here is taken away by the next one.
     with op.get_context().autocommit_block():
         op.execute("alter table outbox_reply validate constraint outbox_reply_state_check")
-        op.execute("drop index if exists outbox_reply_in_trouble")
+        op.execute("drop index concurrently if exists outbox_reply_in_trouble")
         # Named by what they are not, so that a further way to end unsent is in it by itself.
         op.execute(
             "create index concurrently outbox_reply_in_trouble on outbox_reply (tenant_id, id) "

@@ -14,7 +14,7 @@ from architecture.rules.source import ROOT
 
 pytestmark = pytest.mark.architecture
 
-_VERBS = {"up", "test", "check", "bench", "format", "docs", "setup", "help"} | {
+_VERBS = {"up", "test", "check", "bench", "mutants", "format", "docs", "setup", "help"} | {
     f"faults{scale}" for scale in ("", "-nightly", "-release")
 }
 

@@ -10,7 +10,7 @@ from faults.troubles import restart_postgres, restart_valkey
 
 RELEASE_BATCHES: Final = 10
 
-_SMALL: Final = Size(messages=100, talks=42, faults=1)
+_SMALL: Final = Size(messages=70, talks=35, faults=1)
 _WHOLE: Final = Size(messages=10_000, talks=400, faults=20)
 _RESTARTED: Final = Size(messages=2_000, talks=200, faults=20)
 _FROZEN: Final = Size(messages=2_000, talks=200, faults=20, freezes=0.5)
