@@ -149,7 +149,9 @@ class FaultProxy:
             task.add_done_callback(self._tasks.discard)
         try:
             await self._carry(link, reader, writer)
-        except (_Cut, OSError):
+        except (_Cut, OSError, asyncio.CancelledError):
+            # Cancelled by us alone, and ended here: asyncio asks a task of its server's for its
+            # exception, which is an error of its own where the task was cancelled.
             link.reset()
         finally:
             self._links.discard(link)

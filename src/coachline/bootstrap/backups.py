@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
+from uuid import UUID
 
 from coachline import __version__
 from coachline.bootstrap.errors import (
@@ -26,14 +28,16 @@ from coachline.foundation.database import (
 )
 from coachline.foundation.dump import (
     DumpNotWritable,
+    DumpUnreadable,
     Manifest,
     load_dump,
+    read_cells,
     read_manifest,
     write_dump,
 )
 from coachline.foundation.engine import Engine
 from coachline.foundation.ids import TenantId
-from coachline.foundation.schema import clear, has_tenants, is_in_use, is_known, migrate
+from coachline.foundation.schema import clear, has_something, is_in_use, is_known, migrate
 from coachline.foundation.seal import Seal
 from coachline.knowledge import RebuildRequests
 from coachline.messaging import Restored, UnderWay
@@ -90,14 +94,16 @@ class Backups:
 
         Raises:
             DumpNotWritable: the file cannot be read.
-            DumpUnreadable: it is no backup, or is damaged; nothing was changed.
+            DumpUnreadable: it is no backup, or is damaged; nothing was changed. Or, of a file that
+                somebody made by hand, its rows do not fit the schema; the database is empty.
             BackupTooNew: newer code wrote it; nothing was changed.
-            DatabaseInUse: a gateway is connected, or there are tenants and ``may_replace`` is not
+            DatabaseInUse: a gateway is connected, or there is something and ``may_replace`` is not
                 said; nothing was changed.
-            MasterKeyMissing: secrets do not open; the database is empty.
+            MasterKeyMissing: secrets do not open; nothing was changed.
             DatabaseUnavailable: PostgreSQL cannot be reached; the database is empty, or restored
                 but not yet migrated, which ``coachline migrate`` ends.
         """
+        restored = Restored(seal)
         database = Database(self._owner_url, self._owner_url, pool_size=1)
         try:
             with _file_errors(path), path.open("rb") as file:
@@ -107,8 +113,9 @@ class Backups:
                         f"The backup was written by Coachline {manifest.version}, which is newer: "
                         f"this one does not know schema {manifest.revision}."
                     )
+                await asyncio.to_thread(_try_keys, file, manifest, restored)
                 await self._prepare(database, manifest, may_replace=may_replace)
-                tenants, under_way = await self._load(database, file, manifest, seal)
+                tenants, under_way = await self._load(database, file, manifest, restored)
             await migrate(self._owner_url)
             await self._record(database, manifest, tenants)
         finally:
@@ -121,30 +128,24 @@ class Backups:
             raise DatabaseInUse(
                 "A gateway works on this database: stop `coachline up`, `serve` and `work` first."
             )
-        if await has_tenants(database) and not may_replace:
+        if await has_something(database) and not may_replace:
             raise DatabaseInUse(
-                "The database holds tenants. Restore into an empty one, or say --replace: "
-                "what it holds is lost then."
+                "The database holds tenants, or tables of another program. Restore into an empty "
+                "one, or say --replace: what it holds is lost then."
             )
         await clear(database)
         await migrate(self._owner_url, manifest.revision)
 
     async def _load(
-        self, database: Database, file: IO[bytes], manifest: Manifest, seal: Seal
+        self, database: Database, file: IO[bytes], manifest: Manifest, restored: Restored
     ) -> tuple[list[TenantId], UnderWay]:
-        restored, under_way = Restored(seal), UnderWay()
+        under_way = UnderWay()
         with translate_outages():
             async with database.system() as session:
                 tenants = await load_dump(await driver_connection(session), file, manifest)
                 for tenant_id in tenants:
                     async with tenant_within(session, tenant_id) as part:
                         under_way += await restored.settle(part, taken_at=manifest.taken_at)
-                if under_way.sealed:
-                    raise MasterKeyMissing(
-                        f"{under_way.sealed} of {under_way.connections} connections in the backup "
-                        "do not open with these master keys. Set COACHLINE_MASTER_KEYS to those "
-                        "of the gateway that made the backup, or bring its secrets.json."
-                    )
         return tenants, under_way
 
     async def _record(
@@ -165,6 +166,30 @@ class Backups:
             await rebuild.add(tenant_id, actor=_ACTOR)
 
 
+def _try_keys(file: IO[bytes], manifest: Manifest, restored: Restored) -> None:
+    """Open what every connection was connected with, before anything makes room for it."""
+    found = list(read_cells(file, manifest, "connection", ("tenant_id", "id", "sealed_config")))
+    closed = sum(not _opens(restored, *cells) for cells in found)
+    if closed:
+        raise MasterKeyMissing(
+            f"{closed} of {len(found)} connections in the backup do not open with these master "
+            "keys. Set COACHLINE_MASTER_KEYS to those of the gateway that made the backup, or "
+            "bring its secrets.json."
+        )
+
+
+def _opens(restored: Restored, tenant_id: bytes, connection_id: bytes, sealed: bytes) -> bool:
+    try:
+        return restored.opens(
+            UUID(tenant_id.decode()),
+            UUID(connection_id.decode()),
+            # PostgreSQL's hex format, its backslash doubled by COPY.
+            bytes.fromhex(sealed.decode().removeprefix(r"\\x")),
+        )
+    except ValueError as error:
+        raise DumpUnreadable("The backup does not fit its schema: connection.") from error
+
+
 @contextmanager
 def _appearing(path: Path, *, may_replace: bool) -> Iterator[IO[bytes]]:
     """A file that is there under its name as a whole and on the disk, or not at all.
@@ -173,8 +198,9 @@ def _appearing(path: Path, *, may_replace: bool) -> Iterator[IO[bytes]]:
     """
     if path.exists() and not may_replace:
         raise BackupExists(f"{path} exists. Choose another name, or say --force.")
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    # By a name that no other run has: what one that was killed left is in nobody's way.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
+    new = Path(name)
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file

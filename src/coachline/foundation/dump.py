@@ -37,8 +37,19 @@ _MANIFEST: Final = "manifest.json"
 _DISK_ERRORS: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE}
 )
-_NO_DUMP: Final = (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, EOFError)
+# What the library raises at bytes that are no archive of ours; RuntimeError at an encrypted one.
+_NO_DUMP: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ArithmeticError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 _CHUNK_BYTES: Final = 1 << 20
+_LARGEST_MANIFEST_BYTES: Final = 1 << 20
 _CONNECT_SECONDS: Final = 10.0
 # As long as it takes: a table may be large, and nobody waits behind this.
 _COPY_SECONDS: Final = 86_400.0
@@ -160,11 +171,14 @@ async def _copy_out(
         await asyncio.to_thread(member.write, data)
 
     rows = 0
-    # The policy shows the owner one tenant's rows at a time, like everybody else.
+    # The policy shows the owner one tenant's rows at a time, like everybody else. Where the owner
+    # passes it all the same, every row must still be written once.
     for tenant in tenants if table.is_by_tenant else [None]:
         if tenant is not None:
             await connection.execute("select set_config('app.tenant_id', $1, true)", str(tenant))
         query = f"select {_quoted_all(table.columns)} from {_quoted(table.name)}"
+        if tenant is not None:
+            query += " where tenant_id = app_tenant()"
         status = await connection.copy_from_query(query, output=write, timeout=_COPY_SECONDS)
         rows += int(status.split()[-1])
     return rows
@@ -178,6 +192,8 @@ def read_manifest(file: IO[bytes]) -> Manifest:
     """
     try:
         with zipfile.ZipFile(file) as archive:
+            if archive.getinfo(_MANIFEST).file_size > _LARGEST_MANIFEST_BYTES:
+                raise DumpUnreadable("This file is no backup: what it says of itself is endless.")
             damaged = archive.testzip()
             if damaged is not None:
                 raise DumpUnreadable(f"The backup is damaged in {damaged}.")
@@ -188,6 +204,28 @@ def read_manifest(file: IO[bytes]) -> Manifest:
     if missing:
         raise DumpUnreadable(f"The backup lacks {', '.join(sorted(missing))}.")
     return manifest
+
+
+def read_cells(
+    file: IO[bytes], manifest: Manifest, name: str, columns: Sequence[str]
+) -> Iterator[tuple[bytes, ...]]:
+    """Some columns of all rows of a table, as COPY's text has them; none where there is no table.
+
+    Raises:
+        DumpUnreadable: the table has no such column.
+    """
+    dumped = next((table for table in manifest.tables if table.name == name), None)
+    if dumped is None:
+        return
+    try:
+        places = [dumped.columns.index(column) for column in columns]
+        with zipfile.ZipFile(file) as archive, archive.open(_member(name)) as member:
+            # A newline within a cell is written as two other characters.
+            for line in member:
+                cells = line.rstrip(b"\n").split(b"\t")
+                yield tuple(cells[place] for place in places)
+    except (ValueError, IndexError) as error:
+        raise DumpUnreadable(f"The backup does not fit its schema: {name}.") from error
 
 
 async def load_dump(
@@ -310,6 +348,7 @@ __all__ = [
     "DumpedTable",
     "Manifest",
     "load_dump",
+    "read_cells",
     "read_manifest",
     "write_dump",
 ]

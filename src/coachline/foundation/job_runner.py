@@ -40,6 +40,8 @@ _END_SECONDS = 10.0
 _END_ROUNDS = 3
 # It looks for jobs every two seconds; one that has not looked for so long never will.
 _SILENCE_SECONDS = 45.0
+# Watched in so many steps: time in which this process was frozen counts as one of them.
+_SILENCE_STEPS = 15
 
 log = structlog.get_logger()
 
@@ -111,8 +113,8 @@ class JobRunner:
         try:
             await self._run_on(drain_seconds)
         finally:
-            for _, stop in self._companions:
-                stop()
+            # Also after a failure: what runs beside would else be begun again for ever.
+            self.stop()
             await asyncio.gather(*beside)
 
     async def _keep(self, companion: Callable[[], Awaitable[None]]) -> None:
@@ -279,9 +281,10 @@ def next_pause(pause_seconds: float, *, ran_seconds: float) -> float:
 
 
 async def _silence(queues: PatientQueues) -> None:
-    """Return once the engine has not looked for jobs between two looks at it."""
-    before = -1
-    while before != queues.looks:
+    """Return once the engine has not looked for jobs although it had the time to."""
+    before, silent_steps = queues.looks, 0
+    while silent_steps < _SILENCE_STEPS:
+        await asyncio.sleep(_SILENCE_SECONDS / _SILENCE_STEPS)
+        silent_steps = silent_steps + 1 if queues.looks == before else 0
         before = queues.looks
-        await asyncio.sleep(_SILENCE_SECONDS)
     log.error("engine.silent", seconds=_SILENCE_SECONDS)

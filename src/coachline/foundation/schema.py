@@ -15,6 +15,11 @@ from coachline.foundation.errors import SettingsInvalid
 
 _PACKAGED = Path(__file__).parents[1] / "migrations"
 _CHECKOUT = Path(__file__).parents[3] / "migrations"
+_TENANT = "select 1 from public.tenant"
+_STRANGE_TABLE = """
+select 1 from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+   and relname <> 'alembic_version' and pg_get_userbyid(relowner) = current_user
+"""
 # By the catalogue and not by undoing migrations: those may refuse rows that they cannot undo.
 _CLEAR = """
 do $$ declare thing record; begin
@@ -82,12 +87,15 @@ async def read_revision(database: Database) -> str | None:
     return found
 
 
-async def has_tenants(database: Database) -> bool:
-    """Whether anything is stored that somebody could miss; asked as the owner."""
+async def has_something(database: Database) -> bool:
+    """Whether anything is stored that somebody could miss; asked as the owner.
+
+    Tables without the one that lists tenants are another program's, and are missed there.
+    """
     async with database.system() as session:
-        if await session.scalar(text("select to_regclass('tenant')")) is None:
-            return False
-        return bool(await session.scalar(text("select exists (select 1 from tenant)")))
+        is_ours = await session.scalar(text("select to_regclass('public.tenant')")) is not None
+        found = _TENANT if is_ours else _STRANGE_TABLE
+        return bool(await session.scalar(text(f"select exists ({found})")))
 
 
 async def is_in_use(database: Database) -> bool:

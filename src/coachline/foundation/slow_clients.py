@@ -8,7 +8,10 @@ ever (CWE-400, "slowloris").
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import resource
+import struct
+import termios
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Literal
@@ -41,7 +44,8 @@ class ClientLimits:
         window_seconds: in each of these a body must bring ``window_bytes``, and so must a client
             take of an answer that waits for it.
         window_bytes: see ``window_seconds``.
-        most_connections: above this the one that has waited longest for a head is closed.
+        most_connections: above this the one that has waited longest for a head is closed, be it
+            the first or the next of a connection.
     """
 
     head_seconds: float = 8.0
@@ -85,7 +89,10 @@ class ImpatientHttp(HttpToolsProtocol):
         super().connection_made(transport)
         self._await_head()
         if len(self.connections) > self._limits.most_connections:
-            next(iter(self._waiting)).transport.abort()
+            oldest = next(iter(self._waiting))
+            # At once: it is told of its end later, and until then others may come.
+            del self._waiting[oldest]
+            oldest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -152,7 +159,9 @@ class ImpatientHttp(HttpToolsProtocol):
         self._read_timer = self.loop.call_later(self._limits.window_seconds, self._judge_body)
 
     def _judge_body(self) -> None:
-        if self._received_bytes >= self._limits.window_bytes or self.flow.read_paused:
+        # It is this server that does not read on, or that has not yet asked for the body.
+        is_ours = self.flow.read_paused or self.cycle.waiting_for_100_continue
+        if self._received_bytes >= self._limits.window_bytes or is_ours:
             self._watch_body()
         else:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
@@ -160,15 +169,35 @@ class ImpatientHttp(HttpToolsProtocol):
     def _watch_writing(self) -> None:
         if self._write_timer is not None:
             self._write_timer.cancel()
+            self._write_timer = None
+        if size := self._untaken_bytes():
+            seconds = self._limits.window_seconds
+            self._write_timer = self.loop.call_later(seconds, self._judge_writing, size)
+        elif self._is_idle():
+            # It waits for its next head, and makes room like those that wait for their first.
+            self._waiting[self] = None
+
+    def _is_idle(self) -> bool:
+        is_answered = self.cycle is not None and self.cycle.response_complete
+        return is_answered and self._reading == "nothing" and not self.transport.is_closing()
+
+    def _untaken_bytes(self) -> int:
+        """What lies here of the answer, with what the system keeps of it; 0: nothing lies here."""
         size = self.transport.get_write_buffer_size()
-        self._write_timer = (
-            self.loop.call_later(self._limits.window_seconds, self._judge_writing, size)
-            if size
-            else None
-        )
+        if not size:
+            return 0
+        # The system takes more only once a good part of its own, often megabytes, is gone, which
+        # a client that takes steadily needs many windows for.
+        peer = self.transport.get_extra_info("socket")
+        try:
+            kept = fcntl.ioctl(peer.fileno(), termios.TIOCOUTQ, bytes(4))
+        except OSError:
+            # Its end is on the way.
+            return size
+        return size + int(struct.unpack("i", kept)[0])
 
     def _judge_writing(self, before: int) -> None:
-        size = self.transport.get_write_buffer_size()
+        size = self._untaken_bytes()
         if size > max(0, before - self._limits.window_bytes) and self._is_left_behind():
             self.transport.abort()
         else:
@@ -176,7 +205,9 @@ class ImpatientHttp(HttpToolsProtocol):
 
     def _is_left_behind(self) -> bool:
         """Whether nothing new was written meanwhile, so that what is there is what was there."""
-        return self.flow.write_paused or self.cycle is None or self.cycle.response_complete
+        if self.flow.write_paused or self.transport.is_closing():
+            return True
+        return self.cycle is None or self.cycle.response_complete
 
     def _refuse(self, status: HTTPStatus) -> None:
         self._await_nothing()
@@ -189,3 +220,5 @@ class ImpatientHttp(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.disconnected = True
         self.transport.close()
+        # What is left of an answer is still to be taken, and nobody writes on.
+        self._watch_writing()

@@ -24,6 +24,7 @@ from coachline.messaging.turns import Turn
 _LAST_DRAFT_SECONDS = 5.0
 _TYPING_SHARE = 0.8
 _PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 24 * 3600.0
 
 log = structlog.get_logger()
 
@@ -106,7 +107,9 @@ class _Draft:
                 hit("draft:kept")
                 self._is_kept = True
         except RateLimited as error:
+            # What a platform says may be anything, even no number.
             pause = error.retry_after if error.retry_after > 0 else _PAUSE_SECONDS
+            pause = min(pause, _LONGEST_PAUSE_SECONDS)
             self._next_at = self._clock.monotonic() + pause
             await self._hold(text, pause)
         except (ChannelError, LeaseLost, DatabaseUnavailable) as error:

@@ -40,6 +40,8 @@ _SWEEP_BATCH = 100
 _SWEEP_TENANTS = 200
 _ENGINE_LOG_HOURS = 1
 _FIRST_PRIORITY = 1000
+# A bell that is due within this holds credit, and is waited for.
+_SOON_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -95,12 +97,24 @@ class Queue:
             session, arrival.conversation_id, arrival.in_engine, settle_seconds, credit
         )
 
-    async def bring(self, session: TenantSession, row: ConversationRow, *, credit: int) -> None:
+    async def bring(
+        self,
+        session: TenantSession,
+        row: ConversationRow,
+        *,
+        credit: int,
+        goes_first: bool = False,
+    ) -> None:
         """Have a locked conversation with a new reply looked at, or let it wait for its turn.
 
-        One that is in the engine already, or waits, is looked at anyway.
+        One that is in the engine already, or waits, is looked at anyway: when what it waits for is
+        due, or at once where the reply goes before that.
         """
-        if row.state == "idle":
+        is_put_off = False
+        if goes_first and row.state == "rung":
+            now = await self._conversations.now(session)
+            is_put_off = _seconds_until(row.due_at, now) > _SOON_SECONDS
+        if row.state == "idle" or is_put_off:
             in_engine = await self._conversations.count_in_engine(session)
             await self._admit(session, ConversationId(row.id), in_engine, 0.0, credit)
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from coachline.foundation.database import TenantSession
 from coachline.foundation.seal import Seal, SealBroken
 from coachline.messaging.configs import SealedConfigs
 from coachline.messaging.repository import RestoreRepository
+from coachline.messaging.tables import ConnectionRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +25,39 @@ class UnderWay:
     Attributes:
         replies: that wait for a person now.
         events: that will be answered.
-        connections: of the tenant.
-        sealed: of those, the ones that the master keys do not open.
     """
 
     replies: int = 0
     events: int = 0
-    connections: int = 0
-    sealed: int = 0
 
     def __add__(self, other: UnderWay) -> UnderWay:
-        return UnderWay(
-            self.replies + other.replies,
-            self.events + other.events,
-            self.connections + other.connections,
-            self.sealed + other.sealed,
-        )
+        return UnderWay(self.replies + other.replies, self.events + other.events)
 
 
 class Restored:
-    """Settles what was under way; call it in the transaction that brings the rows back."""
+    """Says whether a backup can be used here, and settles what was under way in it.
+
+    Args:
+        seal: the master keys of the gateway that goes on.
+    """
 
     def __init__(self, seal: Seal) -> None:
         self._configs = SealedConfigs(seal)
         self._repository = RestoreRepository()
 
+    def opens(self, tenant_id: UUID, connection_id: UUID, sealed: bytes) -> bool:
+        """Whether the master keys open what a connection of the backup was connected with."""
+        row = ConnectionRow(tenant_id=tenant_id, id=connection_id, sealed_config=sealed)
+        try:
+            self._configs.open(row)
+        except SealBroken:
+            return False
+        return True
+
     async def settle(self, session: TenantSession, *, taken_at: datetime) -> UnderWay:
         """Hold back the replies of a tenant and free its conversations.
+
+        Call it in the transaction that brings the rows back.
 
         Args:
             session: of the tenant, with a right to all of its rows.
@@ -58,12 +66,4 @@ class Restored:
         problem = f"restored from a backup of {taken_at:%Y-%m-%d %H:%M} UTC: may have been sent"
         replies = await self._repository.doubt_unsettled(session, problem)
         await self._repository.free_conversations(session)
-        connections = await self._repository.list_connections(session)
-        sealed = 0
-        for row in connections:
-            try:
-                self._configs.open(row)
-            except SealBroken:
-                sealed += 1
-        events = await self._repository.count_new(session)
-        return UnderWay(replies, events, len(connections), sealed)
+        return UnderWay(replies, await self._repository.count_new(session))

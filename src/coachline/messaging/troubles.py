@@ -24,6 +24,7 @@ from coachline.foundation.ids import (
     ReplyId,
     TenantId,
 )
+from coachline.foundation.seal import SealBroken
 from coachline.messaging.attempts import Way, choose_way
 from coachline.messaging.connections import Connections
 from coachline.messaging.errors import (
@@ -158,7 +159,7 @@ class Troubles:
             return "settled"
         try:
             live = await self._connections.live(tenant_id, ConnectionId(row.connection_id))
-        except UnknownChannel:
+        except (SealBroken, UnknownChannel):
             return "closed"
         return _foresee(reply, live)
 
@@ -182,6 +183,7 @@ class Troubles:
             ReplyMayAppearTwice: only with ``even_if_twice``.
             ConnectionClosed: its connection is disabled.
             UnknownChannel: its channel is no longer installed.
+            SealBroken: its configuration cannot be opened.
         """
         live = await self._open(tenant_id, reply_id)
         if live.state != "active":
@@ -198,7 +200,7 @@ class Troubles:
             is_question = prospect in ("asked_first", "shown_once") and not even_if_twice
             self._repository.send_again(reply, is_question=is_question)
             await session.flush()
-            await self._queue.bring(session, row, credit=credit)
+            await self._queue.bring(session, row, credit=credit, goes_first=True)
             await self._audit.record(
                 session,
                 actor=actor,

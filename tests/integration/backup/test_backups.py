@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import tracemalloc
 import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -410,3 +411,79 @@ async def test_what_is_written_meanwhile_is_in_the_backup_whole_or_not_at_all(
         tenant,
     )
     assert found["last_seq"] == found["seq"] > 0
+
+
+async def test_a_wrong_master_key_is_told_before_anything_is_dropped(
+    full: Full, tmp_path: Path
+) -> None:
+    await full.place.backups.write(tmp_path / "all.backup")
+    before = await full.place.count_rows()
+    other = parse_master_keys(make_master_key())
+    with pytest.raises(MasterKeyMissing, match="2 of 2 connections"):
+        await full.place.backups.restore(tmp_path / "all.backup", other, may_replace=True)
+    assert await full.place.count_rows() == before
+
+
+async def test_tables_of_somebody_else_are_dropped_only_when_said(
+    full: Full, empty: Place, tmp_path: Path
+) -> None:
+    await full.place.backups.write(tmp_path / "all.backup")
+    await empty.fetch("create table ledger (id int)")
+    await empty.fetch("alter table ledger owner to coachline_owner")
+    with pytest.raises(DatabaseInUse, match="--replace"):
+        await empty.backups.restore(tmp_path / "all.backup", full.seal)
+    assert await empty.count_rows() == {"ledger": 0}
+
+
+async def test_an_owner_who_passes_every_policy_writes_every_row_once(
+    full: Full, tmp_path: Path
+) -> None:
+    before = await full.place.count_rows()
+    manifest = await Backups(full.place.admin_url).write(tmp_path / "all.backup")
+    assert {table.name: table.rows for table in manifest.tables} == {
+        name: rows for name, rows in before.items() if name != "alembic_version"
+    }
+
+
+async def test_a_backup_that_was_killed_is_in_no_later_ones_way(full: Full, tmp_path: Path) -> None:
+    """In a container every command has the same process id."""
+    left = tmp_path / f".all.backup.{os.getpid()}.new"
+    left.write_bytes(b"half made")
+    await full.place.backups.write(tmp_path / "all.backup")
+    assert (tmp_path / "all.backup").exists()
+
+
+def test_a_file_that_is_encrypted_is_no_backup(tmp_path: Path) -> None:
+    file = tmp_path / "locked.backup"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("manifest.json", "{}")
+    data = bytearray(file.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(mark) + flags] |= 1
+    file.write_bytes(data)
+    with file.open("rb") as opened, pytest.raises(DumpUnreadable):
+        read_manifest(opened)
+
+
+def test_a_manifest_that_would_fill_the_memory_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "bomb.backup"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", b" " * (64 << 20))
+    tracemalloc.start()
+    try:
+        with file.open("rb") as opened, pytest.raises(DumpUnreadable):
+            read_manifest(opened)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+async def test_dropped_replies_do_not_keep_a_schema_from_being_undone(full: Full) -> None:
+    await full.place.fetch("update outbox_reply set state = 'dropped'")
+    await asyncio.to_thread(command.downgrade, schema._config(full.place.owner_url), "0006")
+    rows = await full.place.fetch("select state from outbox_reply")
+    assert [row["state"] for row in rows] == ["dead", "dead"]
+    (forced,) = await full.place.fetch(
+        "select relforcerowsecurity from pg_class where relname = 'outbox_reply'"
+    )
+    assert forced[0]

@@ -139,6 +139,24 @@ async def test_a_runner_without_a_database_says_so_at_once() -> None:
         await runner.run(drain_seconds=0)
 
 
+async def test_a_runner_that_fails_ends_with_what_runs_beside_it() -> None:
+    runner = JobRunner(
+        "postgresql://nobody:x@127.0.0.1:1/nothing", concurrency=20, heartbeat_seconds=2
+    )
+    told = asyncio.Event()
+
+    async def listen() -> None:
+        await told.wait()
+
+    runner.beside(listen, told.set)
+    task = asyncio.create_task(runner.run(drain_seconds=0))
+    done, _ = await asyncio.wait({task}, timeout=60)
+    runner.stop()
+    with pytest.raises(DatabaseUnavailable):
+        await task
+    assert done == {task}
+
+
 async def test_a_handler_without_a_database_is_called_again(
     servers: Servers, database: Database, tenants: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -259,3 +259,16 @@ async def test_a_slow_draft_is_let_end_before_the_answer_takes_its_place(
         await draft.show("one and")
         asyncio.get_running_loop().call_later(1.5, is_leaving.set)
     assert list(desk.platform.screen.values()) == ["one and"]
+
+
+@pytest.mark.parametrize("told", [float("inf"), float("nan"), 1e300])
+async def test_no_draft_is_told_to_wait_for_ever(
+    make_desk: MakeDesk, tenants: Pair, told: float
+) -> None:
+    clock = FakeClock()
+    desk = make_desk(clock=clock)
+    _, turn = await begin(desk, tenants)
+    desk.platform.faults = [RateLimited("slow down", retry_after=told)]
+    async with desk.drafts.open(turn) as draft:
+        await show(desk, draft, "one")
+        assert draft._next_at <= clock.monotonic() + 24 * 3600

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from channel_kit import (
     ChannelUnavailable,
     OutcomeUnknown,
+    RateLimited,
     RecipientUnreachable,
     Reply,
     ReplyRejected,
@@ -19,6 +20,7 @@ from channel_kit import (
 from coachline.foundation.clock import SystemClock
 from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import ReplyId, TenantId, new_id
+from coachline.foundation.seal import SealBroken
 from coachline.messaging import (
     ConnectionClosed,
     DraftReply,
@@ -32,6 +34,7 @@ from coachline.messaging import (
 )
 from coachline.messaging.routes import ReplyRoutes
 from coachline.tenancy import AuditLog, Scope
+from conftest import MakeDesk
 from fixtures.desk import TRACE, Desk
 from fixtures.rest import Rest, rest_of
 from fixtures.scripted_channel import CutAfterAccept
@@ -434,3 +437,37 @@ async def test_the_list_reads_no_other_replies(desk: Desk, tenants: Pair) -> Non
             {"t": tenants[0]},
         )
         assert "outbox_reply_in_trouble" in "\n".join(plan)
+
+
+async def test_of_a_connection_that_cannot_be_opened_a_reply_is_still_explained_and_dropped(
+    make_desk: MakeDesk, tenants: Pair, audit: AuditLog
+) -> None:
+    desk = make_desk()
+    live = await desk.connect(tenants[0], "scripted")
+    await fail_one(desk, live, ReplyRejected("too odd"))
+    await desk.run_sql(live, "update connection set sealed_config = 'x'")
+    fresh = make_desk()
+    troubles = Troubles(fresh.database, fresh.connections, fresh.queue, audit)
+    trouble = await only(troubles, tenants[0])
+    assert (await troubles.explain(tenants[0], trouble.id)).prospect == "closed"
+    with pytest.raises(SealBroken):
+        await troubles.retry(tenants[0], trouble.id, actor="cli")
+    assert (await troubles.drop(tenants[0], trouble.id, actor="cli")).state == "dropped"
+
+
+async def test_a_retry_does_not_wait_for_the_reply_that_waits_behind_it(
+    desk: Desk, troubles: Troubles, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0], "scripted")
+    await desk.receive(live, "hello")
+    turn = await desk.begin(live)
+    await desk.ledger.save(turn, [DraftReply("one"), DraftReply("two")], TRACE)
+    desk.platform.faults = [ReplyRejected("too odd"), RateLimited("later", retry_after=3600)]
+    assert not await desk.delivery.settle(turn.lease)
+    await desk.queue.release(turn.lease)
+    await troubles.retry(tenants[0], (await only(troubles, tenants[0])).id, actor="cli")
+    lease = await desk.claim(live)
+    assert not await desk.delivery.settle(lease)
+    await desk.queue.release(lease)
+    assert shown(desk) == ["one"]
+    assert await desk.states(live, "outbox_reply") == ["sent", "pending"]

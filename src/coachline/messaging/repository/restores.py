@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select, text, update
 
 from coachline.foundation.database import TenantSession
-from coachline.messaging.tables import ConnectionRow, ConversationRow, ReplyRow
+from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow
 
 _IS_UNSETTLED = text("outbox_reply.state in ('pending', 'sending')")
 _IS_NEW = text("inbox_event.state = 'new'")
@@ -41,9 +41,5 @@ class RestoreRepository:
 
     async def count_new(self, session: TenantSession) -> int:
         """How many events still wait for an answer."""
-        query = select(func.count()).select_from(text("inbox_event")).where(_IS_NEW)
+        query = select(func.count()).where(EventRow.tenant_id == session.tenant_id, _IS_NEW)
         return await session.scalar(query) or 0
-
-    async def list_connections(self, session: TenantSession) -> list[ConnectionRow]:
-        """All connections, with what is sealed in them."""
-        return list(await session.scalars(select(ConnectionRow).order_by(ConnectionRow.id)))
