@@ -104,6 +104,8 @@ async def check_migrations(run: Run) -> Finding:
     """
     newest, before = _last_two()
     code = await _take_code_before(newest, run.folder / "before")
+    if not any((code / "migrations" / "versions").glob(f"{before}_*.py")):
+        raise HistoryMissing(f"the commit before {newest} has no {before} either")
     rounds, failed = _ROUNDS[run.scale], 0
     async with CallbackReceiver() as receiver, _open_old(run.folder, code, before) as (old, owner):
         to = [await old.connect(f"migrate-{word}", receiver) for word in ("a", "b")]
@@ -216,7 +218,7 @@ def _environment(folder: Path, code: Path, urls: Mapping[str, str], port: int) -
 async def _assert_old(environment: Mapping[str, str], code: Path) -> None:
     """Prove that the command runs the old code: all of this would show nothing otherwise."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "import coachline, channel_kit; print(coachline.__file__)"),
+        *(sys.executable, "-c", "import coachline.app, coachline.cli, channel_kit; print(coachline.__file__)"),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
     )
