@@ -218,7 +218,7 @@ def _environment(folder: Path, code: Path, urls: Mapping[str, str], port: int) -
 async def _assert_old(environment: Mapping[str, str], code: Path) -> None:
     """Prove that the command runs the old code: all of this would show nothing otherwise."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "import coachline.app, coachline.cli, channel_kit; print(coachline.__file__)"),
+        *(sys.executable, "-c", "import coachline.app, coachline.cli; print(coachline.__file__)"),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
     )
