@@ -103,9 +103,7 @@ async def check_migrations(run: Run) -> Finding:
         HistoryMissing: that code cannot be had here.
     """
     newest, before = _last_two()
-    code = await _take_code_before(newest, run.folder / "before")
-    if not any((code / "migrations" / "versions").glob(f"{before}_*.py")):
-        raise HistoryMissing(f"the commit before {newest} has no {before} either")
+    code = await _take_code_before(newest, before, run.folder / "before")
     rounds, failed = _ROUNDS[run.scale], 0
     async with CallbackReceiver() as receiver, _open_old(run.folder, code, before) as (old, owner):
         to = [await old.connect(f"migrate-{word}", receiver) for word in ("a", "b")]
@@ -136,7 +134,7 @@ def _last_two() -> tuple[str, str]:
     return newest.revision, newest.down_revision
 
 
-async def _take_code_before(revision: str, folder: Path) -> Path:
+async def _take_code_before(revision: str, before: str, folder: Path) -> Path:
     """The tree without this migration, from the history; its folder."""
     (file,) = (ROOT / "migrations" / "versions").glob(f"{revision}_*.py")
     added = await _git("log", "--diff-filter=A", "--format=%H", "--", str(file))
@@ -147,6 +145,8 @@ async def _take_code_before(revision: str, folder: Path) -> Path:
     process = await asyncio.create_subprocess_exec("tar", "-xf", str(archive), "-C", str(folder))
     if await process.wait() != 0:
         raise HistoryMissing("the old code cannot be unpacked")
+    if not any((folder / "migrations" / "versions").glob(f"{before}_*.py")):
+        raise HistoryMissing(f"the commit before {revision} has no {before} either")
     return folder
 
 
