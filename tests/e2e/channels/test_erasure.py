@@ -21,6 +21,8 @@ from fixtures.waiting import until
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("quick_settling")]
 
 CANARY = "zanzibar"
+# The digits of a short one stand by chance in what is sealed.
+LONG_ID = 7_340_551_928
 PACE: dict[str, Any] = {"segments_per_second": 100.0, "burst_segments": 100.0}
 
 
@@ -73,8 +75,7 @@ async def test_forgetting_by_sms_leaves_nothing_anywhere_and_begins_anew(
     tenant = await lab.add_tenant()
     await lab.connect_sms(tenant, twilio, **PACE)
     bot = await lab.connect_telegram(tenant, telegram)
-    # Long, or its digits stand by chance in what is sealed.
-    person = telegram.add_user(f"{CANARY} Jones", id=7_340_551_928)
+    person = telegram.add_user(f"{CANARY} Jones", id=LONG_ID)
     lab.model.reply = f"The {CANARY} answer."
 
     async def chat(words: str) -> str:
