@@ -7,7 +7,8 @@ security then shows this tenant's rows and no others, whatever the query says.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any, ClassVar
@@ -274,18 +275,31 @@ async def driver_connection(session: AsyncSession) -> asyncpg.Connection[asyncpg
 
 
 async def open_pool(
-    url: str, *, size: int, settings: Mapping[str, str] | None = None
+    url: str, *, size: int, on_loss: Callable[[], None], settings: Mapping[str, str] | None = None
 ) -> asyncpg.Pool[asyncpg.Record]:
     """A plain asyncpg pool for a library that brings its own SQL.
+
+    Args:
+        url: PostgreSQL, direct.
+        size: the most connections.
+        on_loss: called for every connection that ends; none does by itself.
+        settings: of the sessions.
 
     Raises:
         DatabaseUnavailable: PostgreSQL cannot be reached.
     """
+
+    async def watch(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        connection.add_termination_listener(lambda _connection: on_loss())
+
     with translate_outages():
         return await asyncpg.create_pool(
             url,
             min_size=2,
             max_size=max(size, 2),
+            max_inactive_connection_lifetime=0,
+            max_queries=sys.maxsize,
+            init=watch,
             timeout=_CONNECT_SECONDS,
             # Also how long the server may take to confirm that a statement was cancelled.
             command_timeout=_STATEMENT_SECONDS,

@@ -63,6 +63,8 @@ select c.relname::text as name, c.relrowsecurity as is_by_tenant,
        array(select a.attname::text from pg_attribute a
               where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
                 and a.attgenerated = '' order by a.attnum) as columns,
+       array(select a.attname::text from pg_attribute a
+              where a.attrelid = c.oid and a.attidentity <> '' and not a.attisdropped) as numbered,
        array(select distinct p.relname::text
                from pg_constraint f join pg_class p on p.oid = f.confrelid
               where f.conrelid = c.oid and f.contype = 'f' and f.confrelid <> c.oid) as parents
@@ -121,6 +123,7 @@ class _Table:
     name: str
     is_by_tenant: bool
     columns: tuple[str, ...]
+    numbered: tuple[str, ...]
     parents: frozenset[str]
 
 
@@ -277,6 +280,13 @@ async def _copy_in(
         # PostgreSQL's own words may quote what learners wrote.
         problem = f"Table {table.name} does not take its rows ({type(error).__name__})."
         raise DumpUnreadable(problem) from None
+    for column in table.numbered:
+        # COPY takes the numbers as they are; what is written next goes on behind them.
+        await connection.execute(
+            f"select setval(pg_get_serial_sequence('{name}', $1), greatest(max({_quoted(column)}), "
+            f"1), max({_quoted(column)}) is not null) from {name}",  # nosec B608 - names of ours
+            column,
+        )
     if table.is_by_tenant:
         await connection.execute(f"alter table {name} force row level security")
     if int(status.split()[-1]) != dumped.rows:
@@ -290,7 +300,13 @@ async def _chunks(member: IO[bytes]) -> AsyncIterator[bytes]:
 
 async def _list_tables(connection: asyncpg.Connection[asyncpg.Record]) -> list[_Table]:
     return [
-        _Table(row["name"], row["is_by_tenant"], tuple(row["columns"]), frozenset(row["parents"]))
+        _Table(
+            row["name"],
+            row["is_by_tenant"],
+            tuple(row["columns"]),
+            tuple(row["numbered"]),
+            frozenset(row["parents"]),
+        )
         for row in await connection.fetch(_TABLES)
     ]
 

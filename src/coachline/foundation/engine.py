@@ -8,15 +8,21 @@ the rows; handlers look at those.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from pgqueuer import Queries
 from pgqueuer.db import AsyncpgDriver
 
-from coachline.foundation.database import TenantSession, driver_connection
+from coachline.foundation.database import SystemSession, TenantSession, driver_connection
 
 Payload = Mapping[str, str]
+
+_NAMING = """
+select count(*) from pgqueuer job
+ where exists (select from jsonb_each_text(convert_from(job.payload, 'UTF8')::jsonb) as part
+                where part.value = any ($1::text[]))
+"""
 
 
 class RetryLater(Exception):
@@ -60,3 +66,8 @@ class Engine:
             unique,
             on_conflict="skip",
         )
+
+    async def count_naming(self, session: SystemSession, ids: Sequence[str]) -> int:
+        """Return how many jobs name one of these ids; a job holds nothing but ids."""
+        driver = await driver_connection(session)
+        return int(await driver.fetchval(_NAMING, list(ids)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Protocol
 
@@ -117,6 +118,19 @@ class Guard:
         """
         return ScopeCheck(scope, self._authenticator, self._limiter)
 
+    async def still_lets(self, request: Request, scope: str) -> bool:
+        """Whether the credential of a long answer has the scope now; not while nobody can tell.
+
+        For what goes on after its guard let it pass: a key may be revoked meanwhile.
+        """
+        credentials = await _bearer(request)
+        if credentials is None:
+            return False
+        try:
+            return (await self._authenticator.authenticate(credentials.credentials)).may(scope)
+        except CoachlineError:
+            return False
+
 
 def _current_principal(request: Request) -> Principal:
     principal = getattr(request.state, "principal", None)
@@ -157,7 +171,38 @@ def install(app: FastAPI, *, max_body_bytes: int) -> None:
     _document_problems(app)
 
 
+class Presenter(Protocol):
+    """Shows refusals of one request in the form its client reads, such as a page."""
+
+    def __call__(self, request: Request, refusal: Refusal) -> Response | None:
+        """The answer, or None for the problem document that programs read."""
+        ...
+
+
+def present_by(request: Request, presenter: Presenter) -> None:
+    """Have whatever is refused from now on in this request shown by ``presenter``."""
+    request.state.presenter = presenter
+
+
+def greet_below(app: FastAPI, prefix: str, greet: Callable[[Request], Awaitable[None]]) -> None:
+    """Have ``greet`` called for requests below ``prefix`` that no route takes.
+
+    It may choose by :func:`present_by` how they are refused. One prefix an application.
+    """
+    app.state.greeter = (f"{prefix}/", greet)
+
+
+async def _greet(request: Request) -> None:
+    prefix, greet = getattr(request.app.state, "greeter", ("", None))
+    if greet is not None and request.url.path.startswith(prefix):
+        await greet(request)
+
+
 def _answer(request: Request, refusal: Refusal) -> Response:
+    presenter: Presenter | None = getattr(request.state, "presenter", None)
+    shown = None if presenter is None else presenter(request, refusal)
+    if shown is not None:
+        return shown
     return Response(
         refusal.body(request_id(request)),
         status_code=refusal.status,
@@ -187,6 +232,8 @@ async def _answer_status(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", HTTPStatus.BAD_REQUEST)
     if status != HTTPStatus.METHOD_NOT_ALLOWED:
         headers = getattr(error, "headers", None)
+        if status == HTTPStatus.NOT_FOUND:
+            await _greet(request)
         return _answer(request, problems.refuse_status(status, headers=headers))
     allow = {"Allow": ", ".join(_allowed_methods(request))}
     if request.method == "OPTIONS":
@@ -246,13 +293,17 @@ __all__ = [
     "Caller",
     "Guard",
     "Page",
+    "Presenter",
     "Principal",
     "Problem",
+    "Refusal",
     "RequestLimiter",
     "ScopeCheck",
     "client_address",
     "decode_cursor",
     "encode_cursor",
+    "greet_below",
     "install",
+    "present_by",
     "request_id",
 ]

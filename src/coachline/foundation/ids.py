@@ -9,6 +9,8 @@ from uuid_utils.compat import uuid7
 
 TenantId = NewType("TenantId", UUID)
 KeyId = NewType("KeyId", UUID)
+StaffId = NewType("StaffId", UUID)
+SessionId = NewType("SessionId", UUID)
 LearnerId = NewType("LearnerId", UUID)
 IdentityId = NewType("IdentityId", UUID)
 ConnectionId = NewType("ConnectionId", UUID)
@@ -16,8 +18,11 @@ ConversationId = NewType("ConversationId", UUID)
 EventId = NewType("EventId", UUID)
 TurnId = NewType("TurnId", UUID)
 ReplyId = NewType("ReplyId", UUID)
+TakeoverId = NewType("TakeoverId", UUID)
+ProposalId = NewType("ProposalId", UUID)
 DocumentId = NewType("DocumentId", UUID)
 PassageId = NewType("PassageId", UUID)
+ReviewId = NewType("ReviewId", UUID)
 
 
 def new_id() -> UUID:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import asyncpg
@@ -56,6 +57,16 @@ class _JobFailed(Exception):
     """All that the engine is told of a failure: the name of its class."""
 
 
+@dataclass(slots=True)
+class _Engine:
+    """One life of the engine: its connections, how it looks for jobs, and those that it runs."""
+
+    queuer: PgQueuer
+    queues: PatientQueues
+    pool: asyncpg.Pool[asyncpg.Record]
+    running: set[asyncio.Future[None]] = field(default_factory=set)
+
+
 class JobRunner:
     """Runs the jobs of one process until told to stop.
 
@@ -73,7 +84,9 @@ class JobRunner:
         self._schedules: dict[str, tuple[str, Callable[[], Awaitable[None]]]] = {}
         self._companions: list[tuple[Callable[[], Awaitable[None]], Callable[[], None]]] = []
         self._stop = asyncio.Event()
-        self._running: set[asyncio.Future[None]] = set()
+        # Engines that take nothing more, and end when their last job does.
+        self._ending: set[asyncio.Task[None]] = set()
+        self._stuck = asyncio.Event()
 
     def on(self, job: str, handler: Handler, *, at_once: int = 0) -> None:
         """Call ``handler`` with the payload of every ``job``.
@@ -135,26 +148,35 @@ class JobRunner:
 
     async def _run_on(self, drain_seconds: float) -> None:
         """Run, and again after every failure, until told to stop."""
-        await self._run_once(drain_seconds)
-        pause = _FIRST_PAUSE_SECONDS
-        while not self._stop.is_set():
-            # The database went away, or its notifications stopped coming. What was running is
-            # fenced by its rows, so beginning anew is always safe.
-            log.warning("engine.restarting", pause_seconds=pause)
-            await self._rest(pause)
-            if self._stop.is_set():
-                return
-            begun = asyncio.get_running_loop().time()
-            with suppress(DatabaseUnavailable):
-                await self._run_once(drain_seconds)
-            pause = next_pause(pause, ran_seconds=asyncio.get_running_loop().time() - begun)
+        try:
+            await self._run_once(drain_seconds)
+            pause = _FIRST_PAUSE_SECONDS
+            while not (self._stop.is_set() or self._stuck.is_set()):
+                # The database went away, or its notifications stopped coming. What was running is
+                # fenced by its rows, so beginning anew is always safe, also beside it.
+                log.warning("engine.restarting", pause_seconds=pause)
+                await self._rest(pause)
+                if self._stop.is_set():
+                    return
+                begun = asyncio.get_running_loop().time()
+                with suppress(DatabaseUnavailable):
+                    await self._run_once(drain_seconds)
+                pause = next_pause(pause, ran_seconds=asyncio.get_running_loop().time() - begun)
+        finally:
+            # All of them, also after one that is stuck: nothing goes on when this has ended.
+            for error in await asyncio.gather(*self._ending, return_exceptions=True):
+                if isinstance(error, Exception):
+                    raise error
 
     async def _run_once(self, drain_seconds: float) -> None:
-        """Run until told to stop or until the engine fails."""
-        pool = await open_pool(self._url, size=6, settings={"application_name": "coachline_engine"})
-        queuer, queues = self._build(pool)
-        engine = asyncio.create_task(
-            queuer.run(
+        """Run until told to stop or until the engine fails; its jobs may go on."""
+        # It hears of jobs on one of its connections, and would miss that one for half a minute.
+        lost = asyncio.Event()
+        settings = {"application_name": "coachline_engine"}
+        pool = await open_pool(self._url, size=6, on_loss=lost.set, settings=settings)
+        engine = self._build(pool)
+        task = asyncio.create_task(
+            engine.queuer.run(
                 dequeue_timeout=_POLL,
                 batch_size=_BATCH,
                 max_concurrent_tasks=self._concurrency,
@@ -168,43 +190,65 @@ class JobRunner:
         # counts, not its end, or one job that hangs would keep this process from beginning anew.
         words = [
             asyncio.create_task(word)
-            for word in (self._stop.wait(), queuer.shutdown.wait(), _silence(queues))
+            for word in (
+                self._stop.wait(),
+                self._stuck.wait(),
+                lost.wait(),
+                engine.queuer.shutdown.wait(),
+                _silence(engine.queues),
+            )
         ]
+        drain = 0.0
         try:
-            await asyncio.wait({engine, *words}, return_when=asyncio.FIRST_COMPLETED)
-            queuer.shutdown.set()
-            if self._running:
-                await asyncio.wait(self._running, timeout=drain_seconds)
+            await asyncio.wait({task, *words}, return_when=asyncio.FIRST_COMPLETED)
+            drain = drain_seconds
         finally:
-            queuer.shutdown.set()
+            engine.queuer.shutdown.set()
             for word in words:
                 word.cancel()
-            try:
-                await self._end(engine, pool)
-            finally:
-                pool.terminate()
+            ending = asyncio.create_task(self._finish(engine, task, drain))
+            self._ending.add(ending)
+            ending.add_done_callback(self._note_end)
 
-    async def _end(self, engine: asyncio.Task[None], pool: asyncpg.Pool[asyncpg.Record]) -> None:
-        """Cancel what runs and wait for the engine: kindly first, then without connections.
+    def _note_end(self, ending: asyncio.Task[None]) -> None:
+        if ending.cancelled() or ending.exception() is None:
+            self._ending.discard(ending)
+        else:
+            self._stuck.set()
+
+    async def _finish(self, engine: _Engine, task: asyncio.Task[None], drain: float) -> None:
+        """Let the jobs of an engine come to their end for a while, then cancel them.
 
         Raises:
             EngineStuck: it does not end.
         """
+        try:
+            if engine.running:
+                await asyncio.wait(engine.running, timeout=drain)
+            await self._end(engine, task)
+        finally:
+            # Also when this is cancelled itself: what can be ended is.
+            for job in (*engine.running, task):
+                job.cancel()
+            engine.pool.terminate()
+
+    async def _end(self, engine: _Engine, task: asyncio.Task[None]) -> None:
+        # Kindly first, then without connections.
         for _ in range(_END_ROUNDS):
-            for task in self._running:
-                task.cancel()
-            await asyncio.wait({engine}, timeout=_END_SECONDS)
-            if engine.done():
+            for job in engine.running:
+                job.cancel()
+            await asyncio.wait({task}, timeout=_END_SECONDS)
+            if task.done():
                 break
-            log.warning("engine.slow_to_end", jobs=len(self._running))
+            log.warning("engine.slow_to_end", jobs=len(engine.running))
             # It waits for an answer that never comes, or for a job that missed its cancellation.
-            pool.terminate()
-            engine.cancel()
+            engine.pool.terminate()
+            task.cancel()
         else:
             raise EngineStuck("A job goes on although it was cancelled; start this process anew.")
-        if engine.cancelled():
+        if task.cancelled():
             log.warning("engine.failed", error="CancelledError")
-        elif (error := engine.exception()) is not None:
+        elif (error := task.exception()) is not None:
             log.warning("engine.failed", error=type(error).__name__, exc_info=error)
 
     def stop(self) -> None:
@@ -213,64 +257,66 @@ class JobRunner:
         for _, stop in self._companions:
             stop()
 
-    def _build(self, pool: asyncpg.Pool[asyncpg.Record]) -> tuple[PgQueuer, PatientQueues]:
+    def _build(self, pool: asyncpg.Pool[asyncpg.Record]) -> _Engine:
         queuer = PgQueuer.from_asyncpg_pool(pool)
         queuer.qm = queues = PatientQueues(queuer.qm.queries, queuer.qm.channel)
+        engine = _Engine(queuer, queues, pool)
         queues.shutdown = queuer.shutdown
         queues.min_dequeue_poll_interval = _SHORTEST_POLL
         for job, (handler, at_once) in self._handlers.items():
-            queuer.entrypoint(job, concurrency_limit=at_once)(self._wrap(queuer, job, handler))
+            queuer.entrypoint(job, concurrency_limit=at_once)(_wrap(engine, job, handler))
         for name, (cron, call) in self._schedules.items():
-            queuer.schedule(name, cron)(self._wrap_schedule(queuer, name, call))
-        return queuer, queues
+            queuer.schedule(name, cron)(_wrap_schedule(engine, name, call))
+        return engine
 
-    def _wrap(
-        self, queuer: PgQueuer, name: str, handler: Handler
-    ) -> Callable[[Job], Awaitable[None]]:
-        # The engine writes down the text of what is raised here and of its causes: it may hold
-        # what a learner wrote, and while it holds what PostgreSQL refuses, such as a NUL, no
-        # outcome of any job of this process is written any more. So causes end here.
-        async def call(job: Job) -> None:
-            if queuer.shutdown.is_set():
-                # Fetched at the last moment: nothing begins any more that nobody would wait for.
-                raise RetryRequested
-            try:
-                await self._own(handler(json.loads(job.payload or b"{}")))
-            except RetryLater as later:
-                raise RetryRequested(delay=timedelta(seconds=later.seconds)) from None
-            except DatabaseUnavailable:
-                raise RetryRequested(delay=timedelta(seconds=_DATABASE_RETRY_SECONDS)) from None
-            except asyncio.CancelledError:
-                # We stopped it ourselves: another process, or this one's next run, goes on.
-                raise RetryRequested from None
-            except Exception as error:
-                log.exception("job.failed", job=name)
-                raise _JobFailed(type(error).__name__) from None
 
-        return call
+def _wrap(engine: _Engine, name: str, handler: Handler) -> Callable[[Job], Awaitable[None]]:
+    # The engine writes down the text of what is raised here and of its causes: it may hold
+    # what a learner wrote, and while it holds what PostgreSQL refuses, such as a NUL, no
+    # outcome of any job of this process is written any more. So causes end here.
+    async def call(job: Job) -> None:
+        if engine.queuer.shutdown.is_set():
+            # Fetched at the last moment: nothing begins any more that nobody would wait for.
+            raise RetryRequested
+        try:
+            await _own(engine, handler(json.loads(job.payload or b"{}")))
+        except RetryLater as later:
+            raise RetryRequested(delay=timedelta(seconds=later.seconds)) from None
+        except DatabaseUnavailable:
+            raise RetryRequested(delay=timedelta(seconds=_DATABASE_RETRY_SECONDS)) from None
+        except asyncio.CancelledError:
+            # We stopped it ourselves: another process, or this one's next run, goes on.
+            raise RetryRequested from None
+        except Exception as error:
+            log.exception("job.failed", job=name)
+            raise _JobFailed(type(error).__name__) from None
 
-    def _wrap_schedule(
-        self, queuer: PgQueuer, name: str, call: Callable[[], Awaitable[None]]
-    ) -> Callable[[Schedule], Awaitable[None]]:
-        async def tick(_schedule: Schedule) -> None:
-            if queuer.shutdown.is_set():
-                return
-            try:
-                async with asyncio.timeout(_SCHEDULE_SECONDS):
-                    await self._own(call())
-            except asyncio.CancelledError:
-                return
-            except TimeoutError:
-                log.exception("schedule.took_too_long", schedule=name)
+    return call
 
-        return tick
 
-    async def _own(self, work: Awaitable[None]) -> None:
-        # A task of its own: cancelling the engine's would count the job as done.
-        task = asyncio.ensure_future(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        await task
+def _wrap_schedule(
+    engine: _Engine, name: str, call: Callable[[], Awaitable[None]]
+) -> Callable[[Schedule], Awaitable[None]]:
+    async def tick(_schedule: Schedule) -> None:
+        if engine.queuer.shutdown.is_set():
+            return
+        try:
+            async with asyncio.timeout(_SCHEDULE_SECONDS):
+                await _own(engine, call())
+        except asyncio.CancelledError:
+            return
+        except TimeoutError:
+            log.exception("schedule.took_too_long", schedule=name)
+
+    return tick
+
+
+async def _own(engine: _Engine, work: Awaitable[None]) -> None:
+    # A task of its own: cancelling the engine's would count the job as done.
+    task = asyncio.ensure_future(work)
+    engine.running.add(task)
+    task.add_done_callback(engine.running.discard)
+    await task
 
 
 def next_pause(pause_seconds: float, *, ran_seconds: float) -> float:

@@ -40,6 +40,7 @@ class Metrics:
         self._knowledge()
         self._delivering()
         self._listening()
+        self._monitoring()
 
     def _receiving(self) -> None:
         self.inbound_events = Counter(
@@ -192,6 +193,29 @@ class Metrics:
             "Fetching begun again, by why.",
             ("channel", "reason"),
             registry=self.registry,
+        )
+
+    def _monitoring(self) -> None:
+        self.feed_events = Counter(
+            "coachline_feed_events_total",
+            "Events of the feed that got their position here.",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.monitor_deliveries = Counter(
+            "coachline_monitor_deliveries_total",
+            "Attempts to deliver an event to an endpoint, by how they ended.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self.monitor_delivery_seconds = Histogram(
+            "coachline_monitor_delivery_seconds",
+            "One attempt to deliver an event to an endpoint.",
+            buckets=_SLOW_SECONDS,
+            registry=self.registry,
+        )
+        self.feed_streams = Gauge(
+            "coachline_feed_streams", "Streams of the feed that are open.", registry=self.registry
         )
 
     def render(self) -> tuple[bytes, str]:

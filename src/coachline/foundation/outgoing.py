@@ -7,17 +7,22 @@ connected to, whether it came from a name, a literal, an odd spelling or a secon
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from types import SimpleNamespace
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
+from coachline.foundation.errors import Unavailable
 from coachline.foundation.settings import Network
 
 Outgoing = aiohttp.ClientSession
@@ -27,7 +32,9 @@ PUBLIC_PORTS: Final = frozenset({443, 8443})
 """The ports of public hosts that may be called; a network in ``allow`` is open on every port."""
 
 _TOTAL_SECONDS: Final = 15.0
+_MOST_JSON_BYTES: Final = 262_144
 _CONNECT_SECONDS: Final = 5.0
+_BEGINNING_SECONDS: Final = 1.0
 
 # IANA has given out global unicast from 2000::/3 only, so NAT64, site-local, mapped, compatible
 # and multicast forms fall outside. `is_global` covers the rest on new Pythons, not on every one.
@@ -71,6 +78,12 @@ class UrlRefused(aiohttp.ClientError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.is_address_refused = True
+
+
+class FetchFailed(Unavailable):
+    """An address gave no JSON of a sensible size in time, or may not be called at all."""
+
+    code = "fetch_failed"
 
 
 class AddressGuard:
@@ -149,6 +162,127 @@ def open_outgoing(
         trust_env=False,
         trace_configs=[_url_rules(guard)],
     )
+
+
+async def fetch_json(
+    http: Outgoing,
+    url: str,
+    *,
+    form: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, Any]:
+    """Read a JSON document, or send a form and read the answer to it.
+
+    Args:
+        http: made by :func:`open_outgoing`.
+        url: what is called.
+        form: sent as ``application/x-www-form-urlencoded`` by POST; None for a GET.
+        headers: beside ``Accept``.
+
+    Returns:
+        The status and the document.
+
+    Raises:
+        FetchFailed: no answer, one above 256 KiB, none in JSON, or an address that may not be
+            called. The message names no address.
+    """
+    method = "GET" if form is None else "POST"
+    sent = {"Accept": "application/json", **(headers or {})}
+    try:
+        async with http.request(
+            method, url, data=form, headers=sent, allow_redirects=False
+        ) as answer:
+            body = bytearray()
+            async for chunk in answer.content.iter_chunked(65_536):
+                body += chunk
+                if len(body) > _MOST_JSON_BYTES:
+                    raise FetchFailed("The answer is too large.")
+            return answer.status, json.loads(body)
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        raise FetchFailed("The address does not answer.") from None
+    except (ValueError, RecursionError):
+        raise FetchFailed("The answer is no JSON document.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a call was answered with: the status, the headers, and the beginning of the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    beginning: bytes
+
+
+class CallFailed(Exception):
+    """A call got no answer.
+
+    ``problem`` is ``refused`` (the address is not one to be called), ``timeout``, or
+    ``unreachable``. It tells nothing of the address, which may hold a token of the tenant.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+async def post(
+    http: Outgoing,
+    url: str,
+    *,
+    body: bytes,
+    headers: Mapping[str, str],
+    seconds: float,
+    most_bytes: int,
+) -> Answered:
+    """Post ``body``, and read at most ``most_bytes`` of the answer, for a second at most.
+
+    Args:
+        http: what :func:`open_outgoing` made.
+        url: where to.
+        body: what is posted.
+        headers: beside those of every call; no encoding of the answer is asked for.
+        seconds: how long the status may be waited for.
+        most_bytes: of the answer's body that are read.
+
+    Raises:
+        CallFailed: there was no answer.
+    """
+    limits = aiohttp.ClientTimeout(total=seconds, connect=min(seconds, _CONNECT_SECONDS))
+    try:
+        async with http.post(
+            url,
+            data=body,
+            headers={"Accept-Encoding": "identity", **headers},
+            allow_redirects=False,
+            timeout=limits,
+        ) as response:
+            beginning = await _read_beginning(response, most_bytes)
+            return Answered(response.status, dict(response.headers), beginning)
+    except TimeoutError:
+        raise CallFailed("timeout") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise CallFailed("refused" if _is_refused(error) else "unreachable") from None
+
+
+def _is_refused(error: BaseException | None) -> bool:
+    while error is not None:
+        if getattr(error, "is_address_refused", False):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+async def _read_beginning(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+    """What comes soon; the status counts whatever becomes of the rest."""
+    found = bytearray()
+    with suppress(TimeoutError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(_BEGINNING_SECONDS):
+            while len(found) < most_bytes:
+                piece = await response.content.read(most_bytes - len(found))
+                if not piece:
+                    break
+                found += piece
+    return bytes(found)
 
 
 def _url_rules(guard: AddressGuard) -> aiohttp.TraceConfig:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -12,6 +15,7 @@ from redis.exceptions import RedisError
 from coachline.foundation.errors import SettingsInvalid
 
 _TIMEOUT_SECONDS = 1.0
+_SCAN_COUNT: Final = 1_000
 
 REDIS_FAILURES = (RedisError, OSError, TimeoutError)
 """What a call may raise while Redis is away; callers go on without it."""
@@ -50,4 +54,43 @@ async def read_clock(redis: Redis) -> datetime:
     return datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(microseconds))
 
 
-__all__ = ["REDIS_FAILURES", "Redis", "open_redis", "read_clock"]
+@dataclass(frozen=True, slots=True)
+class KeysRemoved:
+    """Keys that were found and removed, and how long the longest would have lived by itself."""
+
+    keys: int
+    longest_seconds: float
+
+
+async def remove_keys(redis: Redis, prefix: str, naming: Collection[str] | None) -> KeysRemoved:
+    """Remove every key below ``prefix``, or only those that name something.
+
+    Args:
+        redis: where they are.
+        prefix: what the keys begin with; it holds no wildcard.
+        naming: ids and names, each of which is a whole part of a key between two colons or
+            slashes; None for all keys.
+
+    Raises:
+        RedisError: it does not answer.
+    """
+    keys, longest = 0, 0.0
+    async for key in redis.scan_iter(match=f"{prefix}*", count=_SCAN_COUNT):
+        parts = f":{str(key).replace('/', ':')}:"
+        if naming is not None and not any(
+            f":{name.replace('/', ':')}:" in parts for name in naming
+        ):
+            continue
+        longest = max(longest, await redis.pttl(key) / 1000)
+        keys += int(await redis.delete(key))
+    return KeysRemoved(keys, longest)
+
+
+__all__ = [
+    "REDIS_FAILURES",
+    "KeysRemoved",
+    "Redis",
+    "open_redis",
+    "read_clock",
+    "remove_keys",
+]

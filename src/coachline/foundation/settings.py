@@ -134,6 +134,13 @@ class Settings(BaseSettings):
         default=400, ge=16, le=100_000, validate_default=True, description="Longest answer."
     )
 
+    feed_days: int = Field(
+        default=30,
+        ge=2,
+        le=3650,
+        description="Days that the feed and its deliveries are kept.",
+    )
+
     api_requests_per_minute: int = Field(
         default=600, ge=1, description="Calls of the REST API, per tenant."
     )

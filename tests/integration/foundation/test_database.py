@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
 from coachline.foundation import database as module
-from coachline.foundation.database import Database, DatabaseUnavailable
+from coachline.foundation.database import Database, DatabaseUnavailable, open_pool
 from coachline.foundation.ids import TenantId, new_id
 from conftest import Servers
+from fixtures.waiting import until
 
 Pair = tuple[TenantId, TenantId]
 
@@ -71,3 +73,23 @@ async def test_wrong_credentials_and_names_are_unavailable_and_not_shown(
     finally:
         await broken.close()
     assert "s3cret" not in refused.value.message
+
+
+async def test_a_pool_tells_of_a_connection_that_is_cut(servers: Servers) -> None:
+    name, lost = f"p{new_id().hex}", asyncio.Event()
+    pool = await open_pool(
+        servers.worker_url, size=2, on_loss=lost.set, settings={"application_name": name}
+    )
+    try:
+        for _ in range(10):
+            await pool.execute("select 1")
+        assert not lost.is_set()
+        admin = await asyncpg.connect(servers.postgres.admin_url("coachline"))
+        await admin.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
+            name,
+        )
+        await admin.close()
+        await until(lost.is_set)
+    finally:
+        pool.terminate()

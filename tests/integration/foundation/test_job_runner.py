@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import asyncpg
 import pytest
 
 from coachline.foundation import job_runner
@@ -105,30 +104,6 @@ async def test_a_job_still_running_after_the_drain_goes_to_the_next_process(
     async with running(second):
         await until(done.is_set)
     assert done.is_set()
-
-
-async def test_the_runner_goes_on_after_its_connections_were_cut(
-    servers: Servers, database: Database, tenants: Pair
-) -> None:
-    job, seen = f"j{new_id().hex}", []
-    runner = make_runner(servers)
-
-    async def handle(payload: Payload) -> None:
-        seen.append(payload["n"])
-
-    runner.on(job, handle)
-    async with running(runner):
-        await put(database, tenants, job, n="before")
-        await until(lambda: seen == ["before"])
-        admin = await asyncpg.connect(servers.postgres.admin_url("coachline"))
-        await admin.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity "
-            "where application_name = 'coachline_engine'"
-        )
-        await admin.close()
-        await put(database, tenants, job, n="after")
-        await until(lambda: len(seen) >= 2, seconds=30)
-    assert seen == ["before", "after"]
 
 
 async def test_a_runner_without_a_database_says_so_at_once() -> None:

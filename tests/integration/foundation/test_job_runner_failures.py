@@ -30,6 +30,8 @@ from lab.fault_proxy import FaultProxy, Mode
 
 Pair = tuple[TenantId, TenantId]
 PATIENCE_SECONDS = 60.0
+# Long enough that the next engine works before the one that failed gives up its jobs.
+DRAIN_SECONDS = 8.0
 
 
 @asynccontextmanager
@@ -55,10 +57,11 @@ async def put(database: Database, tenants: Pair, job: str, **payload: str) -> No
 
 
 async def cut_engines(servers: Servers) -> None:
+    """Cut this database's: a house in this process has another, and would begin anew as well."""
     admin = await asyncpg.connect(servers.postgres.admin_url("coachline"))
     await admin.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity "
-        "where application_name = 'coachline_engine'"
+        "where application_name = 'coachline_engine' and datname = current_database()"
     )
     await admin.close()
 
@@ -100,6 +103,58 @@ async def test_a_job_that_hangs_does_not_keep_a_failed_engine_from_beginning_ane
     assert done.is_set()
 
 
+async def test_the_runner_goes_on_after_its_connections_were_cut(
+    servers: Servers, database: Database, tenants: Pair
+) -> None:
+    job, seen = f"j{new_id().hex}", []
+    runner = make_runner(servers.worker_url)
+
+    async def handle(payload: Payload) -> None:
+        seen.append(payload["n"])
+
+    runner.on(job, handle)
+    async with running(runner):
+        await put(database, tenants, job, n="before")
+        await until(lambda: seen == ["before"], seconds=PATIENCE_SECONDS)
+        # Until its end is written it would rightly be done again.
+        await until(lambda: is_settled(servers, job), seconds=PATIENCE_SECONDS)
+        await cut_engines(servers)
+        await put(database, tenants, job, n="after")
+        await until(lambda: len(seen) >= 2, seconds=PATIENCE_SECONDS)
+    assert seen == ["before", "after"]
+
+
+async def test_a_failed_engine_lets_its_jobs_end_while_the_next_one_works(
+    servers: Servers, database: Database, tenants: Pair
+) -> None:
+    slow, quick = f"j{new_id().hex}", f"j{new_id().hex}"
+    runner, begun, done = make_runner(servers.worker_url), asyncio.Event(), asyncio.Event()
+    may_end, ended = asyncio.Event(), []
+
+    async def take_long(_payload: Payload) -> None:
+        begun.set()
+        await may_end.wait()
+        ended.append(True)
+
+    async def hurry(_payload: Payload) -> None:
+        done.set()
+
+    runner.on(slow, take_long)
+    runner.on(quick, hurry)
+    await put(database, tenants, slow)
+    async with running(runner, drain_seconds=PATIENCE_SECONDS):
+        await until(begun.is_set, seconds=PATIENCE_SECONDS)
+        await cut_engines(servers)
+        await put(database, tenants, quick)
+        # Long before the drain is over, and the job that takes long goes on beside it.
+        await until(done.is_set, seconds=PATIENCE_SECONDS / 3)
+        assert ended == []
+        may_end.set()
+        await until(lambda: bool(ended), seconds=PATIENCE_SECONDS)
+    await empty(servers, slow)
+    assert ended
+
+
 async def test_a_question_that_fails_between_two_looks_is_no_reason_to_wait_for_a_job_that_hangs(
     servers: Servers, database: Database, tenants: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +186,16 @@ async def test_a_question_that_fails_between_two_looks_is_no_reason_to_wait_for_
         await until(done.is_set, seconds=PATIENCE_SECONDS)
     await empty(servers, hanging)
     assert done.is_set()
+
+
+async def is_settled(servers: Servers, job: str) -> bool:
+    """Whether nothing of a job waits or runs."""
+    admin = await asyncpg.connect(servers.postgres.admin_url("coachline"))
+    try:
+        query = "select count(*) from pgqueuer where entrypoint = $1"
+        return not await admin.fetchval(query, job)
+    finally:
+        await admin.close()
 
 
 async def empty(servers: Servers, job: str) -> None:
@@ -192,6 +257,8 @@ async def test_a_database_that_swallows_everything_is_left_for_a_new_connection(
         async with running(runner):
             await put(database, tenants, job, n="before")
             await until(lambda: seen == ["before"], seconds=PATIENCE_SECONDS)
+            # Until its end is written it would rightly be done again.
+            await until(lambda: is_settled(servers, job), seconds=PATIENCE_SECONDS)
             opened = proxy.connections
             await proxy.switch(Mode.BLACK_HOLE)
             # Cancel requests take a connection each as well; more than a few are new attempts.
@@ -251,11 +318,56 @@ async def test_a_job_that_ignores_its_cancellation_ends_the_runner_loudly(
         done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
     finally:
         may_end.set()
+        runner.stop()
         await asyncio.wait({task})
         await until(lambda: not engines(others), seconds=PATIENCE_SECONDS)
         await empty(servers, job)
     assert done == {task}
     assert isinstance(task.exception(), EngineStuck)
+
+
+async def test_a_stuck_job_of_a_failed_engine_ends_the_runner_when_the_next_one_has_drained(
+    servers: Servers, database: Database, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_runner, "_END_SECONDS", 0.2)
+    stuck, quick = f"j{new_id().hex}", f"j{new_id().hex}"
+    begun, may_end, working = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    ended: list[bool] = []
+
+    async def ignore(_payload: Payload) -> None:
+        if begun.is_set():
+            return
+        begun.set()
+        while not may_end.is_set():
+            with suppress(asyncio.CancelledError):
+                await may_end.wait()
+
+    async def go_on(_payload: Payload) -> None:
+        working.set()
+        # It sees that its runner comes to its end, and comes to its own.
+        await runner._stuck.wait()
+        ended.append(True)
+
+    runner, others = make_runner(servers.worker_url), asyncio.all_tasks()
+    runner.on(stuck, ignore)
+    runner.on(quick, go_on)
+    await put(database, tenants, stuck)
+    try:
+        async with running(runner, drain_seconds=DRAIN_SECONDS) as task:
+            await until(begun.is_set, seconds=PATIENCE_SECONDS)
+            await cut_engines(servers)
+            await put(database, tenants, quick)
+            await until(lambda: working.is_set() or task.done(), seconds=PATIENCE_SECONDS)
+            await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+            assert isinstance(task.exception(), EngineStuck)
+            # The next engine's job had its time to end, and only what is stuck is left.
+            assert ended == [True]
+            assert len(engines(others)) == 1
+    finally:
+        may_end.set()
+        await until(lambda: not engines(others), seconds=PATIENCE_SECONDS)
+        await empty(servers, stuck)
+        await empty(servers, quick)
 
 
 async def test_an_engine_that_looks_for_nothing_any_more_begins_anew(
@@ -309,6 +421,8 @@ async def test_an_engine_that_somebody_cancelled_begins_anew(
     async with running(runner) as task:
         await put(database, tenants, job, n="before")
         await until(lambda: seen == ["before"], seconds=PATIENCE_SECONDS)
+        # Until its end is written it would rightly be done again.
+        await until(lambda: is_settled(servers, job), seconds=PATIENCE_SECONDS)
         for each in engines(others, "QueueManager.run"):
             each.cancel()
         await put(database, tenants, job, n="after")
