@@ -1,0 +1,127 @@
+"""Streams: caught up, woken across processes, and going on without Valkey."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from coachline.foundation.clock import SystemClock
+from coachline.foundation.database import Database
+from coachline.foundation.ids import TenantId
+from coachline.foundation.redis import Redis, open_redis
+from coachline.monitoring import Dispatcher, Feed, FeedEvent, LiveFeed
+from fixtures.time import FakeClock
+from fixtures.waiting import until
+from integration.monitoring.test_feed_positions import write
+
+pytestmark = pytest.mark.integration
+
+Pair = tuple[TenantId, TenantId]
+
+
+@pytest.fixture
+async def live(feed: Feed, redis: Redis) -> AsyncIterator[LiveFeed]:
+    opened = LiveFeed(feed, redis, SystemClock())
+    yield opened
+    opened.close()
+
+
+async def happen(database: Database, dispatcher: Dispatcher, tenant_id: TenantId) -> str:
+    """Have something happen and be dispatched."""
+    async with database.tenant(tenant_id) as session:
+        made = await write(session)
+    await dispatcher.dispatch(tenant_id)
+    return made
+
+
+async def collect(stream: AsyncIterator[FeedEvent | None], into: list[str]) -> None:
+    """Keep what comes."""
+    async for event in stream:
+        if event is not None:
+            into.append(str(event.subject_id))
+
+
+async def test_a_stream_begins_where_its_reader_is_and_goes_on(
+    database: Database, tenants: Pair, dispatcher: Dispatcher, live: LiveFeed
+) -> None:
+    made = [await happen(database, dispatcher, tenants[0]) for _ in range(3)]
+    seen: list[str] = []
+    reading = asyncio.create_task(collect(live.follow(tenants[0], after=1), seen))
+    await until(lambda: seen == made[1:])
+    made.append(await happen(database, dispatcher, tenants[0]))
+    await happen(database, dispatcher, tenants[1])
+    await until(lambda: seen == made[1:])
+    live.close()
+    await reading
+    assert seen == made[1:]
+
+
+async def test_valkey_wakes_a_stream_long_before_it_would_look(
+    database: Database, tenants: Pair, dispatcher: Dispatcher, live: LiveFeed
+) -> None:
+    seen: list[str] = []
+    reading = asyncio.create_task(collect(live.follow(tenants[0], after=0), seen))
+    await until(lambda: tenants[0] in live._heard)
+    made = await happen(database, dispatcher, tenants[0])
+    # A stream that is heard for looks by itself every five seconds only.
+    await until(lambda: seen == [made], seconds=2)
+    live.close()
+    await reading
+    assert seen == [made]
+
+
+async def test_without_valkey_a_stream_looks_by_itself(
+    database: Database, tenants: Pair, dispatcher: Dispatcher, feed: Feed
+) -> None:
+    nowhere = open_redis("redis://127.0.0.1:1")
+    live = LiveFeed(feed, nowhere, SystemClock())
+    seen: list[str] = []
+    reading = asyncio.create_task(collect(live.follow(tenants[0], after=0), seen))
+    made = [await happen(database, dispatcher, tenants[0]) for _ in range(2)]
+    await until(lambda: seen == made, seconds=5)
+    live.close()
+    await reading
+    assert seen == made
+    await nowhere.aclose()
+
+
+async def test_several_streams_of_several_tenants_share_one_ear(
+    database: Database, tenants: Pair, dispatcher: Dispatcher, live: LiveFeed
+) -> None:
+    seen: dict[TenantId, list[str]] = {tenant: [] for tenant in tenants}
+    reading = [
+        asyncio.create_task(collect(live.follow(tenant, after=0), seen[tenant]))
+        for tenant in tenants
+        for _ in range(2)
+    ]
+    await until(lambda: live._heard == set(tenants))
+    made = {tenant: await happen(database, dispatcher, tenant) for tenant in tenants}
+    await until(lambda: all(seen[tenant] == [made[tenant]] * 2 for tenant in tenants), seconds=2)
+    for task in reading[:2]:
+        task.cancel()
+    await asyncio.gather(*reading[:2], return_exceptions=True)
+    await until(lambda: live._heard == {tenants[1]}, seconds=2)
+    live.close()
+    await asyncio.gather(*reading[2:])
+    assert not live._streams
+
+
+async def test_a_silent_stream_says_now_and_then_that_it_is_there(
+    tenants: Pair, feed: Feed, redis: Redis, clock: FakeClock
+) -> None:
+    live = LiveFeed(feed, redis, clock)
+    stream = live.follow(tenants[0], after=0)
+    coming = asyncio.ensure_future(anext(stream))
+    await until(lambda: tenants[0] in live._heard)
+    clock.advance(16)
+    live._wake(tenants[0])
+    assert await coming is None
+    await stream.aclose()  # type: ignore[attr-defined]  # a generator
+    live.close()
+
+
+async def test_a_closed_feed_begins_no_stream(tenants: Pair, live: LiveFeed) -> None:
+    live.close()
+    assert [one async for one in live.follow(tenants[0], after=0)] == []
