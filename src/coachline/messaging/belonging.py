@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ConnectionId, ConversationId, IdentityId, LearnerId
 from coachline.foundation.seal import Seal
 from coachline.learners import ERASED
 from coachline.messaging.repository import ErasureRepository
+
+_MOST_WORDS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Amount:
 
 
 class Belonging:
-    """Moves, counts and erases a learner's conversations, in the caller's own transaction."""
+    """Moves, counts and closes a learner's conversations, in the caller's own transaction."""
 
     def __init__(self, seal: Seal) -> None:
         self._seal = seal
@@ -45,19 +48,29 @@ class Belonging:
         """Return how much is kept of what a learner said and was told."""
         return Amount(*await self._repository.count(session, learner_id))
 
-    async def erase(
-        self, session: TenantSession, learner_id: LearnerId, *, mark: str, is_final: bool
-    ) -> list[ConversationId] | None:
-        """Overwrite what was said in a learner's conversations; the rows and ids stay.
+    async def list_heard(
+        self, session: TenantSession, learner_id: LearnerId
+    ) -> dict[IdentityId, datetime]:
+        """Return when each of a learner's identities was last heard, not later than now."""
+        return dict(await self._repository.list_heard(session, learner_id))
 
-        Threads become ``mark`` and the conversation's own id. The platform's ids of messages may
-        hold a person's own, so they become keyed marks: redeliveries are known by those, and
-        nothing that was erased comes back.
+    async def list_words(
+        self, session: TenantSession, conversations: Sequence[ConversationId]
+    ) -> list[str]:
+        """Return what can be looked for elsewhere: threads, and the longest things said."""
+        return await self._repository.list_words(session, conversations, most=_MOST_WORDS)
+
+    async def close(
+        self, session: TenantSession, learner_id: LearnerId, *, is_final: bool
+    ) -> list[ConversationId] | None:
+        """End what is under way in a learner's conversations, so that they can be overwritten.
+
+        The platform's ids of messages may hold a person's own, so they become keyed marks:
+        redeliveries are known by those, and nothing that was erased comes back.
 
         Args:
             session: the transaction; the conversations stay locked until it ends.
             learner_id: whose they are.
-            mark: what erased threads begin with.
             is_final: give up what is still to be sent or answered instead of waiting for it.
 
         Returns:
@@ -71,7 +84,6 @@ class Belonging:
         ):
             return None
         await self._repository.close(session, ids)
-        await self._repository.scrub(session, ids, mark=mark)
         for event in await self._repository.list_unmarked(session, ids, mark=ERASED):
             event.external_id = mark_event(
                 self._seal, session, ConnectionId(event.connection_id), event.external_id

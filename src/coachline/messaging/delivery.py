@@ -25,6 +25,7 @@ from coachline.learners import Consent
 from coachline.messaging.attempts import Attempt, Way, choose_way, make_attempt
 from coachline.messaging.connections import Connections
 from coachline.messaging.courier import Courier
+from coachline.messaging.leftovers import LeftOver, discard
 from coachline.messaging.live import LiveConnection
 from coachline.messaging.pace import Pace
 from coachline.messaging.repository import ConversationRepository, OutboxRepository
@@ -85,9 +86,18 @@ class Delivery:
         Raises:
             LeaseLost: somebody else has the conversation.
         """
+        left_over: list[LeftOver] = []
+        try:
+            return await self._settle(lease, left_over)
+        finally:
+            for message in left_over:
+                live = await self._connections.live(lease.tenant_id, lease.connection_id)
+                await discard(live.channel, message.handle, message.thread)
+
+    async def _settle(self, lease: Lease, left_over: list[LeftOver]) -> bool:
         while True:
             live = await self._connections.live(lease.tenant_id, lease.connection_id)
-            attempt = await self._begin(lease, live)
+            attempt = await self._begin(lease, live, left_over)
             if not isinstance(attempt, Attempt):
                 return attempt
             outcome = await self._courier.carry(attempt, lease, live)
@@ -138,14 +148,16 @@ class Delivery:
             reason=outcome.problem,
         )
 
-    async def _begin(self, lease: Lease, live: LiveConnection) -> Attempt | bool:
+    async def _begin(
+        self, lease: Lease, live: LiveConnection, left_over: list[LeftOver]
+    ) -> Attempt | bool:
         """Commit ``sending`` for the next reply; True: a turn may begin, False: not yet due."""
         before = self._clock.monotonic()
         async with self._database.tenant(lease.tenant_id) as session:
             row = await self._conversations.lock(session, lease.conversation_id)
             if row is None or row.epoch != lease.epoch or row.state != "running":
                 raise LeaseLost("Another process has this conversation.")
-            found = await self._find_open(session, row, live)
+            found = await self._find_open(session, row, live, left_over)
             if found is None:
                 return True
             head, now = found
@@ -188,11 +200,16 @@ class Delivery:
         return True
 
     async def _find_open(
-        self, session: TenantSession, row: ConversationRow, live: LiveConnection
+        self,
+        session: TenantSession,
+        row: ConversationRow,
+        live: LiveConnection,
+        left_over: list[LeftOver],
     ) -> tuple[ReplyRow, datetime] | None:
         """The oldest reply that may be sent, and the time of this look.
 
-        Those that may not be sent are settled on the way.
+        Those that may not be sent are settled on the way; what shows only the beginning of one is
+        ``left_over``.
         """
         while (head := await self._outbox.find_head(session, ConversationId(row.id))) is not None:
             now = await self._conversations.now(session)
@@ -200,9 +217,11 @@ class Delivery:
             if verdict is None:
                 return head, now
             state, problem = verdict
-            if state != "suppressed":
+            if state not in ("suppressed", "dropped"):
                 log.error("reply.settled_unsent", reply_id=str(head.id), state=state)
             self._metrics.replies.labels(live.channel.name, state).inc()
+            if state == "dropped" and head.handle is not None:
+                left_over.append(LeftOver(head.handle, row.thread))
             await self._outbox.give_up(session, ReplyId(head.id), state=state, problem=problem)
         return None
 
@@ -215,6 +234,8 @@ class Delivery:
         now: datetime,
     ) -> tuple[str, str] | None:
         """The state, and why, of a reply that is not sent any more; None for all others."""
+        if head.state == "pending" and is_fenced_out(row, head):
+            return "dropped", "a coach took over" if row.takeover_id else "the bot is held"
         way, reason = _choose_way(head, live), head.problem or "no reason kept"
         if way is None:
             return "unknown", "the process ended during the call"
@@ -231,6 +252,16 @@ class Delivery:
             if not standing.is_allowed:
                 return "suppressed", standing.reason or "the learner does not want it"
         return None
+
+
+def is_fenced_out(row: ConversationRow, head: ReplyRow) -> bool:
+    """Whether a reply is an answer of the bot's own, in a conversation where it may say nothing.
+
+    What a person wrote or approved, what the gateway says itself and what was planned may go.
+    """
+    is_answer = head.author == "bot" and head.actor is None and not head.is_notice
+    is_held = row.takeover_id is not None or row.is_bot_held
+    return is_held and is_answer and head.lane == "conversation"
 
 
 def _choose_way(head: ReplyRow, live: LiveConnection) -> Way | None:

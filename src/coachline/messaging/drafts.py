@@ -91,11 +91,14 @@ class _Draft:
             in_reply_to=tuple(event.external_id for event in turn.events),
         )
         try:
-            if turn.lease.deadline - self._clock.monotonic() <= self._margin_seconds:
-                # Whoever has the conversation then may have written the answer where this draft is
-                # shown, and a draft that is under way for long would take its place.
+            # Whoever has the conversation then may have written the answer where this draft is
+            # shown, and a draft that is under way for long, or in a process that was frozen in
+            # between, would take its place.
+            left = turn.lease.deadline - self._clock.monotonic() - self._margin_seconds
+            if left <= 0:
                 raise LeaseLost("Too little of the lease is left to show a draft.")
-            handle = await streaming.stream(draft)
+            async with asyncio.timeout(left):
+                handle = await streaming.stream(draft)
             hit("draft:shown")
             self._shown = text
             if self._typing is not None:
@@ -112,7 +115,7 @@ class _Draft:
             pause = min(pause, _LONGEST_PAUSE_SECONDS)
             self._next_at = self._clock.monotonic() + pause
             await self._hold(text, pause)
-        except (ChannelError, LeaseLost, DatabaseUnavailable) as error:
+        except (ChannelError, LeaseLost, DatabaseUnavailable, TimeoutError) as error:
             log.info("draft.stopped", turn_id=str(turn.id), error=type(error).__name__)
             self._streaming = None
         except Exception:

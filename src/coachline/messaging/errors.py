@@ -37,6 +37,12 @@ class ConnectionClosed(Conflict):
     code = "connection_closed"
 
 
+class IntakeCrowded(Unavailable):
+    """Too many deliveries of this tenant wait to be stored; nothing of this one was."""
+
+    code = "intake_crowded"
+
+
 class ConnectionNotReady(Unavailable):
     """The connection is just being connected; the platform should deliver again."""
 
@@ -113,6 +119,42 @@ class ReplyNotInTrouble(Conflict):
     """The reply was sent or dropped, or is on its way: there is nothing to decide."""
 
     code = "reply_not_in_trouble"
+
+
+class TakenAlready(Conflict):
+    """A coach has the conversation; the message says who."""
+
+    code = "taken_already"
+
+
+class TakeoverNotFound(NotFound):
+    """No such takeover, or not yours."""
+
+    code = "takeover_not_found"
+
+
+class TakeoverEnded(Conflict):
+    """Nobody has the conversation any more under this takeover."""
+
+    code = "takeover_ended"
+
+
+class ReplyEmpty(InvalidInput):
+    """There are no words in the reply."""
+
+    code = "reply_empty"
+
+
+class ProposalNotFound(NotFound):
+    """No such proposal, or not yours."""
+
+    code = "proposal_not_found"
+
+
+class ProposalDecided(Conflict):
+    """The proposal was approved, dropped, superseded, or its time is over."""
+
+    code = "proposal_decided"
 
 
 class ReplyMayAppearTwice(Conflict):

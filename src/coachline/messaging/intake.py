@@ -11,7 +11,7 @@ from coachline.foundation.errors import Conflict
 from coachline.foundation.faults import hit
 from coachline.foundation.ids import ConversationId, EventId, new_id
 from coachline.foundation.seal import Seal
-from coachline.learners import Identities, Identity
+from coachline.learners import Identities, Identity, SenderErased
 from coachline.messaging.belonging import mark_event
 from coachline.messaging.connections import Connections, LiveConnection
 from coachline.messaging.queue import Queue
@@ -32,8 +32,8 @@ _ONLY_RECORDED = frozenset({EventKind.RECEIPT, EventKind.REACTION})
 class Accepted:
     """What became of a delivery: ids of new events, how many were known already or dropped.
 
-    Dropped are receipts, reactions and what was not addressed to us where nobody ever wrote, and
-    the platform's own notices.
+    Dropped are receipts, reactions and what was not addressed to us where nobody ever wrote, the
+    platform's own notices, and what a sender said before they were erased.
     """
 
     events: tuple[EventId, ...]
@@ -134,6 +134,7 @@ class Intake:
                 settle_seconds=0.0,
                 cap_seconds=0.0,
                 erased_as=mark_event(self._seal, session, connection.id, event.external_id),
+                sender_marks=self._identities.marks_of(session, connection.id, event.sender.id),
                 state="recorded",
             )
         if event.receipt is not None:
@@ -147,15 +148,11 @@ class Intake:
         event: InboundEvent,
         profile: TenantProfile,
     ) -> Arrival | None:
-        """Keep an event that may be answered; None for what was said to others."""
-        if event.is_addressed:
-            identity = await self._resolve(session, connection, event, profile)
-        else:
-            known = await self._identities.find(session, connection.id, event.sender.id)
-            if known is None:
-                return None
-            identity = known
-        event_id = EventId(new_id())
+        """Keep an event that may be answered; None for what was said to others, or is erased."""
+        identity = await self._identify(session, connection, event, profile)
+        if identity is None:
+            return None
+        identity_id, event_id = identity.identity_id, EventId(new_id())
 
         async def store() -> Arrival | None:
             return await self._arrivals.store(
@@ -163,10 +160,11 @@ class Intake:
                 event,
                 event_id=event_id,
                 connection_id=connection.id,
-                identity_id=identity.identity_id,
+                identity_id=identity_id,
                 settle_seconds=connection.channel.capabilities.settle_seconds,
                 cap_seconds=_BURST_CAP_SECONDS,
                 erased_as=mark_event(self._seal, session, connection.id, event.external_id),
+                sender_marks=self._identities.marks_of(session, connection.id, event.sender.id),
             )
 
         arrival = await store()
@@ -175,7 +173,7 @@ class Intake:
         if arrival is None:
             # Whose it is may have changed since it was looked up: a link moves conversations, and
             # one that is made at that moment would be left behind.
-            held = await self._identities.hold(session, identity.identity_id)
+            held = await self._identities.hold(session, identity_id)
             await self._conversations.add(
                 session,
                 connection_id=connection.id,
@@ -189,18 +187,25 @@ class Intake:
             raise Conflict("The conversation was removed at this moment; send the message again.")
         return arrival
 
-    async def _resolve(
+    async def _identify(
         self,
         session: TenantSession,
         connection: LiveConnection,
         event: InboundEvent,
         profile: TenantProfile,
-    ) -> Identity:
-        return await self._identities.resolve(
-            session,
-            connection_id=connection.id,
-            sender_id=event.sender.id,
-            sender_name=event.sender.name,
-            time_zone=profile.time_zone,
-            language=profile.language,
-        )
+    ) -> Identity | None:
+        """Who writes; None for a stranger who speaks to others, or was forgotten since."""
+        if not event.is_addressed:
+            return await self._identities.find(session, connection.id, event.sender.id)
+        try:
+            return await self._identities.resolve(
+                session,
+                connection_id=connection.id,
+                sender_id=event.sender.id,
+                sender_name=event.sender.name,
+                time_zone=profile.time_zone,
+                language=profile.language,
+                said_at=event.occurred_at,
+            )
+        except SenderErased:
+            return None

@@ -23,16 +23,20 @@ from coachline.foundation.ids import (
 )
 from coachline.messaging.connections import Connections
 from coachline.messaging.leftovers import discard
+from coachline.messaging.live import LiveConnection
 from coachline.messaging.parts import cut, store
 from coachline.messaging.repository import (
     ConversationRepository,
     InboxRepository,
     OutboxRepository,
+    ProposalRepository,
 )
-from coachline.messaging.tables import ConversationRow, EventRow, EventState
+from coachline.messaging.tables import AnswerMode, ConversationRow, EventRow, EventState
 from coachline.messaging.turns import (
+    Aside,
     DraftReply,
     Lease,
+    ProposalTerms,
     QueuedEvent,
     Turn,
     TurnOvertaken,
@@ -60,6 +64,7 @@ class TurnLedger:
         self._conversations = ConversationRepository()
         self._inbox = InboxRepository()
         self._outbox = OutboxRepository()
+        self._proposals = ProposalRepository()
 
     async def begin(self, lease: Lease) -> Turn | None:
         """Join the waiting events into a turn; None when there are none.
@@ -89,6 +94,9 @@ class TurnLedger:
                 events=tuple(describe(event) for event in burst),
                 exhausted=exhausted,
                 handle=handle,
+                is_held=row.takeover_id is not None or row.is_bot_held,
+                has_coach=row.takeover_id is not None,
+                mode=_mode(row.mode),
             )
             await self._inbox.begin_turn(
                 session,
@@ -122,26 +130,23 @@ class TurnLedger:
 
     @asynccontextmanager
     async def watch(self, turn: Turn) -> AsyncIterator[None]:
-        """Stop the body when a message of the turn is edited or deleted.
+        """Stop the body when a coach takes the conversation, or a message of the turn is changed.
 
         Raises:
-            TurnOvertaken: one was; the body was cancelled.
+            LeaseLost: somebody else has the conversation; the body was cancelled.
+            TurnOvertaken: a message was edited or deleted; the body was cancelled.
         """
         live = await self._connections.live(turn.lease.tenant_id, turn.connection_id)
-        if not live.channel.capabilities.edits_in:
-            yield
-            return
+        takes_edits = live.channel.capabilities.edits_in
         body = asyncio.current_task()
-        overtaken = asyncio.Event()
+        reasons: list[LeaseLost | TurnOvertaken] = []
 
         async def look_often() -> None:
-            while not overtaken.is_set():
+            while not reasons:
                 await asyncio.sleep(_WATCH_SECONDS)
                 with suppress(DatabaseUnavailable):
                     async with self._database.tenant(turn.lease.tenant_id) as session:
-                        is_overtaken = await self._is_overtaken(session, turn)
-                    if is_overtaken:
-                        overtaken.set()
+                        reasons.extend(await self._reasons_to_stop(session, turn, takes_edits))
             if body is not None:
                 body.cancel()
 
@@ -154,9 +159,19 @@ class TurnLedger:
                 # A body that ended just before it was cancelled is told so here.
                 await asyncio.gather(watcher, return_exceptions=True)
         except asyncio.CancelledError:
-            if not overtaken.is_set() or body is None or body.uncancel() > 0:
+            if not reasons or body is None or body.uncancel() > 0:
                 raise
-            raise TurnOvertaken("A message of the turn was changed.") from None
+            raise reasons[0] from None
+
+    async def _reasons_to_stop(
+        self, session: TenantSession, turn: Turn, takes_edits: bool
+    ) -> list[LeaseLost | TurnOvertaken]:
+        epoch = await self._conversations.find_epoch(session, turn.lease.conversation_id)
+        if epoch != turn.lease.epoch:
+            return [LeaseLost("Somebody else has this conversation.")]
+        if takes_edits and await self._is_overtaken(session, turn):
+            return [TurnOvertaken("A message of the turn was changed.")]
+        return []
 
     async def _is_overtaken(self, session: TenantSession, turn: Turn) -> bool:
         changes = await self._inbox.list_changes(
@@ -200,14 +215,16 @@ class TurnLedger:
         trace: TurnTrace,
         *,
         apart: Mapping[EventId, EventState] = MappingProxyType({}),
+        terms: ProposalTerms | None = None,
+        aside: Aside | None = None,
     ) -> None:
         """Store the turn, its replies and its events' end in one transaction.
 
         A draft longer than the channel takes becomes several parts, each its own row, so that a
         crash resumes at the part. The first part is written into the message that shows the draft,
         if there is one; without any answer that message is taken away. Parts of an earlier answer
-        that wait for "more" are given up when something else is said. Events in ``apart`` end as
-        it says there, whatever the turn comes to.
+        that wait for "more", or for a coach, are given up when something else is said. Events in
+        ``apart`` end so. With ``terms`` the answer is a proposal. ``aside`` is written as well.
 
         Raises:
             LeaseLost: somebody else has the conversation; nothing is stored.
@@ -220,11 +237,11 @@ class TurnLedger:
             row = await self._lock(session, turn.lease)
             if live.channel.capabilities.edits_in and await self._is_overtaken(session, turn):
                 raise TurnOvertaken("A message of the turn was changed.")
-            handle: str | None = None
-            if isinstance(live.channel, Filling):
-                handle = await self._inbox.find_handle(session, turn.id)
+            handle = await self._find_handle(session, turn, live)
             if any(not draft.is_notice for draft in drafts):
-                await self._outbox.drop_held(session, ConversationId(row.id))
+                await self._make_room(session, turn, terms)
+            # A message that shows a draft goes to what is sent now, or is taken away.
+            is_filled = bool(parts) and (terms is None or parts[0].is_notice)
             store(
                 session,
                 self._outbox,
@@ -232,13 +249,43 @@ class TurnLedger:
                 parts,
                 turn_id=turn.id,
                 in_reply_to=[event.external_id for event in turn.events],
-                handle=handle,
+                handle=handle if is_filled else None,
+                is_proposed=terms is not None,
             )
+            await self._write_aside(session, row, aside)
             await self._close(session, turn, trace, apart)
             hit("turn:saving")
         hit("turn:saved")
-        if handle is not None and not parts:
+        if handle is not None and not is_filled:
             await discard(live.channel, handle, turn.thread)
+
+    async def _find_handle(
+        self, session: TenantSession, turn: Turn, live: LiveConnection
+    ) -> str | None:
+        if not isinstance(live.channel, Filling):
+            return None
+        return await self._inbox.find_handle(session, turn.id)
+
+    async def _write_aside(
+        self, session: TenantSession, row: ConversationRow, aside: Aside | None
+    ) -> None:
+        if aside is None:
+            return
+        if aside.is_flagged:
+            self._conversations.flag(row, holds_bot=aside.holds_bot)
+            await session.flush()
+        await aside.write(session)
+
+    async def _make_room(
+        self, session: TenantSession, turn: Turn, terms: ProposalTerms | None
+    ) -> None:
+        """Give up what an answer takes the place of, and note it where a coach has to approve."""
+        conversation_id = turn.lease.conversation_id
+        superseded = await self._outbox.drop_waiting(session, conversation_id)
+        if superseded:
+            await self._proposals.decide(session, superseded, "superseded", by="system")
+        if terms is not None:
+            await self._proposals.add(session, turn.id, conversation_id, terms)
 
     async def _close(
         self,
@@ -291,6 +338,15 @@ def _changeable(events: Sequence[EventRow] | Sequence[QueuedEvent]) -> list[str]
     overtake every turn that took in but its beginning.
     """
     return [event.external_id for event in events if event.kind not in ("edit", "delete")]
+
+
+def _mode(stored: str | None) -> AnswerMode | None:
+    # The table allows no other word.
+    match stored:
+        case "bot" | "draft":
+            return stored
+        case _:
+            return None
 
 
 def _unspoiled(waiting: Sequence[EventRow]) -> list[EventRow]:

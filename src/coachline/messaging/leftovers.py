@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 import structlog
 
@@ -11,6 +12,13 @@ from channel_kit import Channel, ChannelError, Filling
 _DISCARD_SECONDS = 5.0
 
 log = structlog.get_logger()
+
+
+class LeftOver(NamedTuple):
+    """A message that nothing will be written into, and where it is."""
+
+    handle: str
+    thread: str
 
 
 async def discard(channel: Channel, handle: str, thread: str) -> bool:

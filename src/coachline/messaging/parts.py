@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Literal
 
 from channel_kit import Channel, Choice, Citation, Shaping
 from channel_kit.text import measure, split
@@ -83,8 +84,14 @@ def store(
     in_reply_to: Sequence[str] = (),
     lane: Lane = "conversation",
     handle: str | None = None,
+    author: Literal["bot", "coach"] = "bot",
+    actor: str | None = None,
+    is_proposed: bool = False,
 ) -> list[ReplyId]:
-    """Put parts into the outbox of a locked conversation; ``handle`` is for the first."""
+    """Put parts into the outbox of a locked conversation; ``handle`` is for the first.
+
+    With ``is_proposed`` all but notices wait for a coach. ``actor`` is the person who says it.
+    """
     ids: list[ReplyId] = []
     for number, part in enumerate(parts, start=1):
         row.last_seq += 1
@@ -104,8 +111,29 @@ def store(
             is_notice=part.is_notice,
             lane=lane,
             handle=handle if number == 1 else None,
-            state="held" if part.is_held else "pending",
+            author=author,
+            actor=actor,
+            state=_state(part, is_proposed=is_proposed),
         )
         outbox.add(session, reply)
         ids.append(ReplyId(reply.id))
     return ids
+
+
+def _state(part: ReplyPart, *, is_proposed: bool) -> str:
+    if is_proposed and not part.is_notice:
+        return "proposed"
+    return "held" if part.is_held else "pending"
+
+
+def released_states(parts: Sequence[ReplyRow]) -> list[str]:
+    """The states of the parts of one proposed answer once it may be sent.
+
+    Those behind a hint that tells how to get more wait for that, as if never proposed.
+    """
+    states: list[str] = []
+    is_held = False
+    for place, part in enumerate(parts, start=1):
+        states.append("held" if is_held else "pending")
+        is_held = is_held or (bool(part.hint) and place < len(parts))
+    return states

@@ -156,7 +156,12 @@ class Queue:
                 left = _seconds_until(row.lease_until, now)
                 if left > 0:
                     raise RetryLater(left + 0.1)
-                log.warning("lease.taken_over", conversation_id=str(row.id), epoch=row.epoch)
+                log.warning(
+                    "lease.taken_over",
+                    tenant_id=str(tenant_id),
+                    conversation_id=str(row.id),
+                    epoch=row.epoch,
+                )
             elif (left := _seconds_until(row.due_at, now)) > 0:
                 await self._ring(session, row, after_seconds=left)
                 return None
@@ -291,6 +296,11 @@ class Queue:
             row = await self._conversations.lock(session, conversation_id)
             if row is not None and row.state == "idle":
                 await self._ring(session, row, after_seconds=0.0)
+
+    async def fence(self, session: TenantSession, row: ConversationRow) -> None:
+        """End the lease of whoever works on a locked conversation, and have it looked at anew."""
+        row.epoch += 1
+        await self._ring(session, row, after_seconds=0.0)
 
     async def _ring(
         self,

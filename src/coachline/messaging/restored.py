@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from coachline.foundation.database import TenantSession
-from coachline.foundation.seal import Seal, SealBroken
-from coachline.messaging.configs import SealedConfigs
 from coachline.messaging.repository import RestoreRepository
-from coachline.messaging.tables import ConnectionRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +31,10 @@ class UnderWay:
 
 
 class Restored:
-    """Says whether a backup can be used here, and settles what was under way in it.
+    """Settles what was under way in a backup."""
 
-    Args:
-        seal: the master keys of the gateway that goes on.
-    """
-
-    def __init__(self, seal: Seal) -> None:
-        self._configs = SealedConfigs(seal)
+    def __init__(self) -> None:
         self._repository = RestoreRepository()
-
-    def opens(self, tenant_id: UUID, connection_id: UUID, sealed: bytes) -> bool:
-        """Whether the master keys open what a connection of the backup was connected with."""
-        row = ConnectionRow(tenant_id=tenant_id, id=connection_id, sealed_config=sealed)
-        try:
-            self._configs.open(row)
-        except SealBroken:
-            return False
-        return True
 
     async def settle(self, session: TenantSession, *, taken_at: datetime) -> UnderWay:
         """Hold back the replies of a tenant and free its conversations.
@@ -66,4 +48,5 @@ class Restored:
         problem = f"restored from a backup of {taken_at:%Y-%m-%d %H:%M} UTC: may have been sent"
         replies = await self._repository.doubt_unsettled(session, problem)
         await self._repository.free_conversations(session)
+        await self._repository.hold_proposals(session)
         return UnderWay(replies, await self._repository.count_new(session))

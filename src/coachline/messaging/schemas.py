@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$")]
 
+Words = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
+
 
 class ConnectionIn(BaseModel):
     """A new connection. ``config`` is what the channel's own documentation asks for.
@@ -105,7 +107,7 @@ class ReplyOut(BaseModel):
     learner_id: UUID
     state: str = Field(
         description="In trouble: dead, unknown, suppressed. Else: pending, sending, sent, held, "
-        "dropped."
+        "dropped, proposed."
     )
     problem: str | None
     part: int
@@ -145,3 +147,122 @@ class RetryIn(BaseModel):
     even_if_twice: bool = Field(
         default=False, description="Send it even where it may have been shown already."
     )
+
+
+class TakeoverIn(BaseModel):
+    """Taking a conversation. ``name`` is what people call who takes it; the model is told it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Words = Field(default="Coach", max_length=80)
+    force: bool = Field(default=False, description="End the takeover of another coach.")
+
+
+class TakeoverOut(BaseModel):
+    """A coach has a conversation, or has had it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    conversation_id: UUID
+    actor: str
+    name: str
+    taken_at: datetime
+    until: datetime = Field(description="It lapses then, unless it is renewed or written under.")
+    ended_at: datetime | None
+    end: Literal["handed_back", "lapsed", "forced"] | None
+    note: str = Field(description="What the coach told the bot when handing back.")
+
+
+class HandBackIn(BaseModel):
+    """What the bot should know when it answers again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: str = Field(default="", max_length=1_000, pattern=r"^[^\x00]*$")
+
+
+class CoachReplyIn(BaseModel):
+    """What a coach says, in CommonMark."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Words = Field(max_length=20_000)
+
+
+class CoachReplyOut(BaseModel):
+    """It is on its way. ``id`` is that of its first part."""
+
+    id: UUID
+
+
+class ModeIn(BaseModel):
+    """Who answers in a conversation; null: as the tenant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mode: Literal["bot", "draft"] | None
+
+
+class ReadIn(BaseModel):
+    """Up to which place a coach has read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seq: int = Field(ge=0, le=2**62)
+
+
+class InboxLineOut(BaseModel):
+    """One conversation as a coach sees it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    connection_id: UUID
+    connection: str
+    channel: str
+    learner_id: UUID
+    learner_name: str | None
+    status: Literal["bot", "coach", "waiting", "flagged"]
+    coach: str | None = Field(description="The name of who has it.")
+    is_bot_held: bool
+    mode: Literal["bot", "draft"] | None
+    last_author: Literal["learner", "bot", "coach"] | None
+    last_text: str | None
+    last_at: datetime | None
+    last_seq: int
+    unread: int = Field(description="A learner's messages that no coach has read; 100: or more.")
+    waiting_since: datetime | None = Field(description="When the learner asked for a human.")
+
+
+class SourceOut(BaseModel):
+    """A passage that an answer stands on; ``[number]`` in its text."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    number: int
+    title: str
+    source: str
+
+
+class ProposalOut(BaseModel):
+    """An answer that waits for a coach."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    conversation_id: UUID
+    text: str
+    citations: tuple[SourceOut, ...]
+    decide_by: datetime | None
+    on_expiry: Literal["send", "drop"]
+    reason: Literal["draft_mode", "safety"]
+    created_at: datetime
+
+
+class ApprovalIn(BaseModel):
+    """Send a proposal; with ``text`` in the coach's own words."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Words | None = Field(default=None, max_length=20_000)

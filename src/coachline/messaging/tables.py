@@ -18,8 +18,13 @@ ConnectionHealth = Literal["unknown", "hearing", "deaf", "lost"]
 EventState = Literal["new", "answered", "recorded", "refused", "parked", "commanded"]
 TurnState = Literal["running", "saved", "failed", "abandoned"]
 ReplyState = Literal[
-    "pending", "sending", "sent", "unknown", "dead", "held", "suppressed", "dropped"
+    "pending", "sending", "sent", "unknown", "dead", "held", "suppressed", "dropped", "proposed"
 ]
+Attention = Literal["none", "waiting", "flagged"]
+AnswerMode = Literal["bot", "draft"]
+OnExpiry = Literal["send", "drop"]
+ProposalReason = Literal["draft_mode", "safety"]
+TakeoverEnd = Literal["handed_back", "lapsed", "forced"]
 
 _Json = JSONB()
 
@@ -66,6 +71,10 @@ class ConversationRow(TenantOwned, Base):
     ``epoch`` is the fencing token, one higher with every claim. ``bell`` names the reminder that
     may claim it. ``failures`` counts turns in a row that did not get saved. ``is_private`` says
     that nobody else reads along.
+
+    ``takeover_id`` is the fence of the coach who has it, ``is_bot_held`` that no model answers
+    without one. ``mode`` None is the tenant's. Up to ``read_seq`` a coach has read it; ``said_at``
+    is when a place was last taken in it, kept by the database.
     """
 
     __tablename__ = "conversation"
@@ -83,6 +92,13 @@ class ConversationRow(TenantOwned, Base):
     lease_until: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(server_default="0")
     last_seq: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    takeover_id: Mapped[UUID | None]
+    attention: Mapped[str] = mapped_column(server_default="none")
+    attention_at: Mapped[datetime | None]
+    is_bot_held: Mapped[bool] = mapped_column(server_default="false")
+    mode: Mapped[str | None]
+    read_seq: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    said_at: Mapped[datetime | None]
 
 
 class EventRow(TenantOwned, Base):
@@ -129,7 +145,8 @@ class ReplyRow(TenantOwned, Base):
 
     ``attempts`` is the fence of its outcome. ``handle`` is the message that it is written into.
     ``is_notice`` says that the gateway says it, not the coach. ``report`` is the last that the
-    platform told about it after taking it.
+    platform told about it after taking it. ``author`` is whose words they are, ``actor`` the person
+    who wrote or approved them.
     """
 
     __tablename__ = "outbox_reply"
@@ -157,3 +174,50 @@ class ReplyRow(TenantOwned, Base):
     sent_at: Mapped[datetime | None]
     receipt: Mapped[dict[str, Any] | None] = mapped_column(_Json)
     problem: Mapped[str | None]
+    author: Mapped[str] = mapped_column(server_default="bot")
+    actor: Mapped[str | None]
+
+
+class TakeoverRow(TenantOwned, Base):
+    """A coach has a conversation until ``until``, or has had it. Its id is the fencing token."""
+
+    __tablename__ = "takeover"
+
+    conversation_id: Mapped[UUID]
+    actor: Mapped[str]
+    name: Mapped[str]
+    taken_at: Mapped[datetime]
+    until: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ending: Mapped[str | None]
+    note: Mapped[str] = mapped_column(server_default="")
+
+
+class ProposalRow(TenantOwned, Base):
+    """An answer that a coach has to approve. Its id is its turn's, whose replies are its text."""
+
+    __tablename__ = "proposal"
+
+    conversation_id: Mapped[UUID]
+    reason: Mapped[str]
+    decide_by: Mapped[datetime | None]
+    on_expiry: Mapped[str]
+    decision: Mapped[str | None]
+    decided_by: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
+
+
+class HumanRequestRow(TenantOwned, Base):
+    """A learner asked for a human. Open until ``answered_at``; one at a time in a conversation.
+
+    ``turn_id`` is the turn that heard it.
+    """
+
+    __tablename__ = "human_request"
+
+    conversation_id: Mapped[UUID]
+    turn_id: Mapped[UUID]
+    asked_at: Mapped[datetime]
+    escalate_at: Mapped[datetime]
+    escalated_at: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from channel_kit import Choice, Citation
@@ -17,15 +17,21 @@ from coachline.foundation.ids import (
     EventId,
     IdentityId,
     LearnerId,
+    TakeoverId,
     TenantId,
 )
 from coachline.messaging.repository import (
     InboxRepository,
     OutboxRepository,
+    TakeoverRepository,
     TranscriptRepository,
 )
-from coachline.messaging.tables import EventRow, ReplyRow, TurnRow
-from coachline.messaging.turns import Message
+from coachline.messaging.tables import AnswerMode, EventRow, ReplyRow, TurnRow
+from coachline.messaging.turns import Message, Takeover, takeover_of
+
+Status = Literal["bot", "coach", "waiting", "flagged"]
+
+_TAKEOVERS = 20
 
 
 class ConversationNotFound(NotFound):
@@ -42,7 +48,11 @@ class EventNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A learner in a thread of a connection; where ``is_private``, nobody else reads along."""
+    """A learner in a thread of a connection; where ``is_private``, nobody else reads along.
+
+    ``takeover_id`` is the token of the coach who has it, ``is_bot_held`` that no model answers
+    either way. ``mode`` None is the tenant's. A coach has read up to the place ``read_seq``.
+    """
 
     id: ConversationId
     connection_id: ConnectionId
@@ -52,6 +62,11 @@ class Conversation:
     is_private: bool
     state: str
     messages: int
+    status: Status
+    takeover_id: TakeoverId | None
+    is_bot_held: bool
+    mode: AnswerMode | None
+    read_seq: int
     created_at: datetime
     updated_at: datetime
 
@@ -82,6 +97,7 @@ class Transcripts:
         self._repository = TranscriptRepository()
         self._inbox = InboxRepository()
         self._outbox = OutboxRepository()
+        self._takeovers = TakeoverRepository()
 
     async def list_messages(
         self,
@@ -155,6 +171,14 @@ class Transcripts:
             )
         return [_conversation(row) for row in rows]
 
+    async def list_takeovers(
+        self, tenant_id: TenantId, conversation_id: ConversationId
+    ) -> list[Takeover]:
+        """The takeovers of a conversation, newest first; at most twenty."""
+        async with self._database.tenant(tenant_id) as session:
+            rows = await self._takeovers.list_of(session, conversation_id, limit=_TAKEOVERS)
+        return [takeover_of(row) for row in rows]
+
     async def explain(self, tenant_id: TenantId, event_id: EventId) -> Explanation:
         """Every checkpoint that an event has passed.
 
@@ -220,6 +244,18 @@ def reply_checkpoints(reply: ReplyRow) -> list[Checkpoint]:
     return points
 
 
+def status_of(row: Any) -> Status:
+    """Who is to act in a conversation: a coach who has it, else whoever its attention calls."""
+    if row.takeover_id is not None:
+        return "coach"
+    match row.attention:
+        case "waiting" | "flagged":
+            found: Literal["waiting", "flagged"] = row.attention
+            return found
+        case _:
+            return "bot"
+
+
 def _message(row: Any) -> Message:
     return Message(
         id=row.id,
@@ -235,6 +271,8 @@ def _message(row: Any) -> Message:
         is_notice=row.is_notice,
         external_id=row.external_id,
         reply_to=row.reply_to,
+        actor=row.actor,
+        report=row.report,
     )
 
 
@@ -248,6 +286,11 @@ def _conversation(row: Any) -> Conversation:
         is_private=row.is_private,
         state=row.state,
         messages=row.last_seq,
+        status=status_of(row),
+        takeover_id=None if row.takeover_id is None else TakeoverId(row.takeover_id),
+        is_bot_held=row.is_bot_held,
+        mode=row.mode,
+        read_seq=row.read_seq,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

@@ -58,7 +58,7 @@ PROSPECTS: Final[Mapping[Prospect, str]] = MappingProxyType(
 )
 """What a person may expect of a retry."""
 
-_LEFT_ALONE = frozenset({"pending", "sending", "sent", "held", "dropped"})
+_LEFT_ALONE = frozenset({"pending", "sending", "sent", "held", "dropped", "proposed"})
 # Delivery decided that it was not shown; every other end leaves that open.
 _SURELY_UNSENT: Final[Mapping[str, Prospect]] = MappingProxyType(
     {"dead": "sent", "suppressed": "if_wanted"}
@@ -199,6 +199,8 @@ class Troubles:
                 )
             is_question = prospect in ("asked_first", "shown_once") and not even_if_twice
             self._repository.send_again(reply, is_question=is_question)
+            # A person's decision: it is sent even while a coach has the conversation.
+            reply.actor = actor
             await session.flush()
             await self._queue.bring(session, row, credit=credit, goes_first=True)
             await self._audit.record(

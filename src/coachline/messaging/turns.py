@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from channel_kit import Attachment, Choice, Citation, EventKind, Receipt
+from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import (
     ConnectionId,
     ConversationId,
     EventId,
     LearnerId,
+    TakeoverId,
     TenantId,
     TurnId,
 )
-from coachline.messaging.tables import EventRow
+from coachline.messaging.tables import AnswerMode, EventRow, OnExpiry, ProposalReason, TakeoverRow
 
 Outcome = Literal["answered", "fallback", "refused", "recorded", "parked", "commanded"]
 Lane = Literal["conversation", "broadcast"]
+Author = Literal["learner", "bot", "coach"]
 ConsentWord = Literal["stop", "start", "blocked", "unblocked"]
 
 
@@ -70,7 +74,9 @@ class Turn:
 
     ``exhausted`` says that the one event in it was tried too often: it gets an apology and no
     further thought. ``handle`` is the message that already shows a draft of this answer, left by a
-    try that was cut off.
+    try that was cut off. ``is_held`` says that a coach has the conversation, or that the bot may
+    say nothing in it, ``has_coach`` that it is the former; ``mode`` is the conversation's own, None
+    the tenant's.
     """
 
     id: TurnId
@@ -81,6 +87,34 @@ class Turn:
     events: tuple[QueuedEvent, ...]
     exhausted: bool = False
     handle: str | None = None
+    is_held: bool = False
+    has_coach: bool = False
+    mode: AnswerMode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What is written with a turn beside its replies, in the transaction that saves it.
+
+    ``write`` is what another room writes. ``is_flagged`` says that a coach has to look at the
+    conversation, ``holds_bot`` that no model answers in it until one did.
+    """
+
+    write: Callable[[TenantSession], Awaitable[None]]
+    is_flagged: bool
+    holds_bot: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalTerms:
+    """How an answer waits for a coach: why, for how many seconds (None: for good), and then what.
+
+    Notices beside it are sent as always.
+    """
+
+    reason: ProposalReason
+    seconds: int | None
+    on_expiry: OnExpiry
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +169,13 @@ class SendOutcome:
 class Message:
     """One line of a transcript. ``state`` is the event's or the reply's.
 
-    ``external_id`` is the platform's, where known; ``reply_to`` what an event is about.
+    ``external_id`` is the platform's, where known; ``reply_to`` what an event is about; ``actor``
+    the person who wrote or approved a reply; ``report`` what the platform told of it since.
     """
 
     id: UUID
     seq: int
-    author: Literal["learner", "bot"]
+    author: Author
     kind: str
     text: str
     at: datetime
@@ -151,6 +186,28 @@ class Message:
     is_notice: bool = False
     external_id: str | None = None
     reply_to: str | None = None
+    actor: str | None = None
+    report: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """A coach has a conversation, or has had it. ``id`` is the fencing token.
+
+    ``actor`` is who in the words of the audit log, ``name`` in those of people. ``end`` says how it
+    ended: ``handed_back``, ``lapsed`` (nobody wrote until ``until``), or ``forced`` by another
+    coach. ``note`` is what the coach told the bot when handing back.
+    """
+
+    id: TakeoverId
+    conversation_id: ConversationId
+    actor: str
+    name: str
+    taken_at: datetime
+    until: datetime
+    ended_at: datetime | None = None
+    end: str | None = None
+    note: str = ""
 
 
 def describe(row: EventRow) -> QueuedEvent:
@@ -176,3 +233,18 @@ def _consent(stored: str | None) -> ConsentWord | None:
             return stored
         case _:
             return None
+
+
+def takeover_of(row: TakeoverRow) -> Takeover:
+    """Return a stored takeover as others see it."""
+    return Takeover(
+        id=TakeoverId(row.id),
+        conversation_id=ConversationId(row.conversation_id),
+        actor=row.actor,
+        name=row.name,
+        taken_at=row.taken_at,
+        until=row.until,
+        ended_at=row.ended_at,
+        end=row.ending,
+        note=row.note,
+    )

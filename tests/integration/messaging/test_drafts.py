@@ -121,6 +121,34 @@ async def test_who_stood_still_for_longer_than_the_lease_shows_no_draft_any_more
     assert list(desk.platform.screen.values()) == ["the answer"]
 
 
+async def test_a_draft_that_is_under_way_when_its_lease_ends_never_takes_the_answers_place(
+    desk: Desk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, turn = await begin(desk, tenants)
+    is_thawed = asyncio.Event()
+    channel: Any = live.channel
+    stream = channel.stream
+
+    async def stream_late(draft: Draft) -> Any:
+        await is_thawed.wait()
+        return await stream(draft)
+
+    async with desk.drafts.open(turn) as draft:
+        await show(desk, draft, "half an ans")
+        with monkeypatch.context() as patch:
+            patch.setattr(channel, "stream", stream_late)
+            turn.lease.deadline = draft._clock.monotonic() + draft._margin_seconds + 0.1
+            await draft.show("half an answer")
+            assert draft._sending is not None
+            await until(draft._sending.done)
+        await desk.run_sql(live, "update conversation set lease_until = now() - interval '1 s'")
+        again = await desk.begin(live)
+        await desk.ledger.save(again, [DraftReply("the answer")], TRACE)
+        assert await desk.delivery.settle(again.lease)
+        is_thawed.set()
+    assert list(desk.platform.screen.values()) == ["the answer"]
+
+
 async def test_a_turn_without_an_answer_leaves_no_draft(desk: Desk, tenants: Pair) -> None:
     _, turn = await begin(desk, tenants)
     async with desk.drafts.open(turn) as draft:

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
+from coachline.messaging import IntakeGate
 from coachline.messaging.routes import WebhookRoutes
 from fixtures.rest import Unlimited, serve_router
 from fixtures.scripted_accounts import PUBLIC_URL, Office, build_office
@@ -50,6 +51,7 @@ async def app(office: Office) -> AsyncIterator[App]:
     routes = WebhookRoutes(
         office.connections,
         office.intake,
+        IntakeGate(SystemClock(), connections=10),
         Unlimited(),
         SystemClock(),
         office.metrics,

@@ -15,7 +15,7 @@ from coachline.foundation.http import RequestLimiter
 from coachline.foundation.ids import TenantId, new_id
 from coachline.foundation.metrics import Metrics
 from coachline.foundation.redis import open_redis
-from coachline.messaging import LiveConnection
+from coachline.messaging import IntakeGate, LiveConnection
 from coachline.messaging.routes import WebhookRoutes
 from coachline.tenancy import Limits, Rates
 from fixtures.desk import Desk
@@ -63,6 +63,7 @@ async def platform(desk: Desk, limits: RequestLimiter) -> AsyncIterator[Platform
     routes = WebhookRoutes(
         desk.connections,
         desk.intake,
+        IntakeGate(SystemClock(), connections=10),
         limits,
         SystemClock(),
         Metrics(),

@@ -34,7 +34,7 @@ Pair = tuple[TenantId, TenantId]
 Answer = Callable[[Turn], Awaitable[None]]
 
 
-def make_worker(desk: Desk, answer: Answer) -> Worker:
+def make_worker(desk: Desk, answer: Answer, **given: float) -> Worker:
     """A worker whose orchestrator does what the test says."""
     services = SimpleNamespace(
         clock=SystemClock(),
@@ -44,7 +44,7 @@ def make_worker(desk: Desk, answer: Answer) -> Worker:
         delivery=desk.delivery,
         orchestrator=SimpleNamespace(answer=answer),
     )
-    return Worker(cast("Services", services))
+    return Worker(cast("Services", services), **given)
 
 
 async def payload(desk: Desk, live: LiveConnection) -> dict[str, str]:
@@ -101,6 +101,48 @@ async def test_a_turn_cancelled_in_the_middle_is_abandoned_and_not_charged(
     assert await turns(desk, live) == ["abandoned"]
     assert await attempts(desk, live) == [0]
     assert (await desk.row(live))["state"] == "rung"
+
+
+async def test_a_turn_that_hangs_has_failed_and_is_charged_until_it_is_parked(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0])
+    await desk.receive(live, "hello")
+
+    async def think_for_ever(_turn: Turn) -> None:
+        await asyncio.Event().wait()
+
+    worker = make_worker(desk, think_for_ever, turn_seconds=1.5)
+    for number in range(1, 4):
+        await desk.run_sql(live, "update conversation set due_at = now() where connection_id = :c")
+        async with asyncio.timeout(30):
+            await worker.on_bell(await payload(desk, live))
+        assert await attempts(desk, live) == [number]
+    assert await turns(desk, live) == ["failed", "failed", "saved"]
+    assert (await desk.row(live))["state"] == "idle"
+
+
+async def test_a_job_that_hangs_outside_of_its_turn_is_given_back(
+    desk: Desk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = await desk.connect(tenants[0])
+    await desk.receive(live, "hello")
+
+    async def answer(turn: Turn) -> None:
+        await desk.ledger.save(turn, [DraftReply("hi")], TRACE)
+
+    async def hang(_lease: Lease) -> None:
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.ledger, "begin", hang)
+        async with asyncio.timeout(10):
+            await make_worker(desk, answer, turn_seconds=0.2).on_bell(await payload(desk, live))
+    row = await desk.row(live)
+    assert (row["state"], row["failures"], row["lease_until"]) == ("rung", 1, None)
+    await desk.run_sql(live, "update conversation set due_at = now() where connection_id = :c")
+    await make_worker(desk, answer).on_bell(await payload(desk, live))
+    assert [reply.text for reply in desk.platform.accepted] == ["hi"]
 
 
 async def test_a_turn_that_the_database_cut_off_is_not_charged(desk: Desk, tenants: Pair) -> None:

@@ -33,6 +33,10 @@ with held as (
     select from inbox_event erased
     where erased.tenant_id = $1 and erased.connection_id = $2
       and erased.external_id = any ($18::text[])
+  ) and not exists (
+    select from tombstone
+    where tombstone.tenant_id = $1 and tombstone.connection_id = $2
+      and tombstone.mark = any ($19::text[]) and tombstone.until > $12
   )
   on conflict (tenant_id, connection_id, external_id) do nothing
   returning id
@@ -88,6 +92,7 @@ class ArrivalRepository:
         settle_seconds: float,
         cap_seconds: float,
         erased_as: Sequence[str],
+        sender_marks: Sequence[str] = (),
         state: Literal["new", "recorded"] = "new",
     ) -> Arrival | None:
         """Store an event in its conversation and, unless it is only recorded, move the burst's end.
@@ -95,7 +100,8 @@ class ArrivalRepository:
         A burst pushes the due time by the settle window, never past the burst's cap. It never
         pulls it: who waits for a retry goes on waiting, and holds no credit meanwhile. A thread in
         which others were once seen to read along is never private again. ``erased_as`` are the
-        marks that the event would have if it was erased here.
+        marks that the event would have if it was erased here, and ``sender_marks`` those of its
+        sender: what one said before they were erased is not stored.
 
         Returns:
             None when there is no such conversation yet; ``is_new`` is False, and nothing changed,
@@ -122,6 +128,7 @@ class ArrivalRepository:
             state,
             event.is_private,
             list(erased_as),
+            list(sender_marks),
         )
         return None if found is None else _arrival(dict(found), event_id, is_queued=state == "new")
 

@@ -36,6 +36,7 @@ where tenant_id = $1 and state in ('rung', 'running')
 """
 _LOCK_CREDIT = "select pg_advisory_xact_lock($1, hashtext($2))"
 _SHARE_CREDIT = "select pg_advisory_xact_lock_shared($1, hashtext($2))"
+_EPOCH = "select epoch from conversation where tenant_id = $1 and id = $2"
 _RING = """
 update conversation set state = 'rung', bell = $3, lease_until = null,
   due_at = clock_timestamp() + $4::interval
@@ -115,6 +116,12 @@ class ConversationRepository:
         row.state, row.bell, row.lease_until = "waiting", None, None
         row.due_at = func.clock_timestamp()
 
+    def flag(self, row: ConversationRow, *, holds_bot: bool) -> None:
+        """Say of a locked row that a coach has to look; ``holds_bot`` only ever adds the hold."""
+        if row.attention != "flagged":
+            row.attention, row.attention_at = "flagged", func.clock_timestamp()
+        row.is_bot_held = row.is_bot_held or holds_bot
+
     async def renew(
         self, session: TenantSession, conversation_id: ConversationId, epoch: int, seconds: float
     ) -> bool:
@@ -130,6 +137,14 @@ class ConversationRepository:
             .returning(ConversationRow.id)
         )
         return done is not None
+
+    async def find_epoch(
+        self, session: TenantSession, conversation_id: ConversationId
+    ) -> int | None:
+        """The epoch as it is committed: higher than a lease's when somebody else has it."""
+        driver = await driver_connection(session)
+        epoch: int | None = await driver.fetchval(_EPOCH, session.tenant_id, conversation_id)
+        return epoch
 
     async def move(
         self, session: TenantSession, conversation_id: ConversationId, epoch: int, thread: str

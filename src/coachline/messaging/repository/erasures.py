@@ -9,14 +9,23 @@ from sqlalchemy import exists, func, or_, select, text, update
 
 from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ConversationId, IdentityId, LearnerId
-from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow, TurnRow
+from coachline.messaging.tables import (
+    ConversationRow,
+    EventRow,
+    HumanRequestRow,
+    ProposalRow,
+    ReplyRow,
+    TakeoverRow,
+)
 
 _UNSETTLED = text("outbox_reply.state in ('pending', 'sending')")
 _WAITING = text("inbox_event.state = 'new'")
+_UNDECIDED = text("proposal.decision is null")
+_UNANSWERED = text("human_request.answered_at is null")
 
 
 class ErasureRepository:
-    """Moves, looks at and scrubs conversations."""
+    """Moves, looks at and closes conversations."""
 
     async def move(
         self, session: TenantSession, identity_id: IdentityId, learner_id: LearnerId
@@ -84,43 +93,67 @@ class ErasureRepository:
             .where(EventRow.conversation_id.in_(conversations), _WAITING)
             .values(state="recorded", settled_at=func.now())
         )
+        await session.execute(
+            update(ProposalRow)
+            .where(ProposalRow.conversation_id.in_(conversations), _UNDECIDED)
+            .values(decision="dropped", decided_by="system", decided_at=func.clock_timestamp())
+        )
+        await session.execute(
+            update(HumanRequestRow)
+            .where(HumanRequestRow.conversation_id.in_(conversations), _UNANSWERED)
+            .values(answered_at=func.clock_timestamp())
+        )
+        await session.execute(
+            update(TakeoverRow)
+            .where(TakeoverRow.conversation_id.in_(conversations), TakeoverRow.ended_at.is_(None))
+            .values(ended_at=func.clock_timestamp(), ending="lapsed")
+        )
 
-    async def scrub(
-        self, session: TenantSession, conversations: Sequence[ConversationId], *, mark: str
-    ) -> None:
-        """Overwrite every word, file, address and note; rows, ids, times and numbers stay."""
-        await session.execute(
-            update(EventRow)
-            .where(EventRow.conversation_id.in_(conversations))
-            .values(text="", raw={}, attachments=[], reply_to=None)
-        )
-        await session.execute(
-            update(ReplyRow)
-            .where(ReplyRow.conversation_id.in_(conversations))
-            .values(
-                text="[erased]",
-                citations=[],
-                choices=[],
-                in_reply_to=[],
-                hint="",
-                handle=None,
-                problem=None,
-                receipt=None,
-            )
-        )
-        await session.execute(
-            update(TurnRow)
-            .where(TurnRow.conversation_id.in_(conversations))
-            .values(trace={}, problem=None, handle=None)
-        )
-        await session.execute(
-            update(ConversationRow)
-            .where(
+    async def list_words(
+        self, session: TenantSession, conversations: Sequence[ConversationId], *, most: int
+    ) -> list[str]:
+        """What can be looked for elsewhere: threads, and the longest of what was said."""
+        threads = await session.scalars(
+            select(ConversationRow.thread).where(
                 ConversationRow.tenant_id == session.tenant_id,
                 ConversationRow.id.in_(conversations),
             )
-            .values(thread=func.concat(mark, ConversationRow.id))
         )
+        texts = await session.scalars(
+            select(EventRow.text)
+            .where(
+                EventRow.tenant_id == session.tenant_id,
+                EventRow.conversation_id.in_(conversations),
+                EventRow.kind != "receipt",
+            )
+            .order_by(func.char_length(EventRow.text).desc())
+            .limit(most)
+        )
+        return [*threads, *texts]
+
+    async def list_heard(
+        self, session: TenantSession, learner_id: LearnerId
+    ) -> list[tuple[IdentityId, datetime]]:
+        """When each identity of a learner was last heard, by the platforms' clocks, not later
+        than now.
+        """
+        found = await session.execute(
+            select(
+                ConversationRow.identity_id,
+                func.least(func.max(EventRow.occurred_at), func.now()),
+            )
+            .join(
+                EventRow,
+                (EventRow.tenant_id == ConversationRow.tenant_id)
+                & (EventRow.conversation_id == ConversationRow.id),
+            )
+            .where(
+                ConversationRow.tenant_id == session.tenant_id,
+                ConversationRow.learner_id == learner_id,
+            )
+            .group_by(ConversationRow.identity_id)
+        )
+        return [(IdentityId(row[0]), row[1]) for row in found]
 
     async def list_unmarked(
         self, session: TenantSession, conversations: Sequence[ConversationId], *, mark: str

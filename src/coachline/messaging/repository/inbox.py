@@ -166,6 +166,34 @@ class InboxRepository:
             .values(attempts=EventRow.attempts - 1)
         )
 
+    async def abandon_running(
+        self, session: TenantSession, conversation_id: ConversationId, epoch: int
+    ) -> bool:
+        """Close the turn of ``epoch`` that runs, and take back its attempt; False when none does.
+
+        The message that shows its draft stays the turn's, for the next one to take.
+        """
+        turn_id = await session.scalar(
+            update(TurnRow)
+            .where(
+                TurnRow.conversation_id == conversation_id,
+                TurnRow.epoch == epoch,
+                TurnRow.state == "running",
+            )
+            .values(state="abandoned", problem="a coach took over", finished_at=func.now())
+            .returning(TurnRow.id)
+        )
+        if turn_id is None:
+            return False
+        await session.execute(
+            update(EventRow)
+            .where(
+                EventRow.conversation_id == conversation_id, EventRow.turn_id == turn_id, _IS_NEW
+            )
+            .values(attempts=EventRow.attempts - 1)
+        )
+        return True
+
     async def find_event(self, session: TenantSession, event_id: EventId) -> EventRow | None:
         """One event, if this tenant has it."""
         return await session.scalar(select(EventRow).where(EventRow.id == event_id))

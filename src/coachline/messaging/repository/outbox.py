@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, case, func, select, text, update
 
 from channel_kit import DeliveryReport
 from coachline.foundation.database import TenantSession
@@ -20,6 +20,15 @@ _UNPROVEN = ("pending", "sending", "unknown")
 # it a look at a long conversation reads all of it.
 _IS_UNSETTLED = text("outbox_reply.state in ('pending', 'sending')")
 _IS_HELD = text("outbox_reply.state = 'held'")
+# Written as `or`, so that each half is proven to fit an index of its own.
+_IS_WAITING = text("(outbox_reply.state = 'held' or outbox_reply.state = 'proposed')")
+# What the bot may no longer say once a coach has a conversation: nobody approved it, and it is
+# neither a notice nor something that was planned.
+_IS_UNSENT_ANSWER = text(
+    "outbox_reply.state in ('pending', 'held', 'proposed') "
+    "and outbox_reply.author = 'bot' and outbox_reply.actor is null "
+    "and not outbox_reply.is_notice and outbox_reply.lane = 'conversation'"
+)
 _IS_PROVEN_BY = text(
     "outbox_reply.receipt is not null and outbox_reply.receipt ->> 'external_id' = :external_id"
 )
@@ -153,13 +162,42 @@ class OutboxRepository:
         )
         return len(released.all())
 
-    async def drop_held(self, session: TenantSession, conversation_id: ConversationId) -> None:
-        """Give up the parts that wait for "more", because the talk went on without them."""
-        await session.execute(
+    async def drop_waiting(
+        self, session: TenantSession, conversation_id: ConversationId
+    ) -> set[UUID]:
+        """Give up what waits for "more" or for a coach, because the talk went on without it.
+
+        Returns:
+            The turns whose answer was proposed.
+        """
+        rows = await session.execute(
             update(ReplyRow)
-            .where(ReplyRow.conversation_id == conversation_id, _IS_HELD)
-            .values(state="dropped", problem="the conversation went on")
+            .where(ReplyRow.conversation_id == conversation_id, _IS_WAITING)
+            .values(
+                state="dropped",
+                problem=case(
+                    (ReplyRow.state == "held", "the conversation went on"), else_="superseded"
+                ),
+            )
+            .returning(ReplyRow.turn_id, ReplyRow.problem)
         )
+        return {turn_id for turn_id, problem in rows if problem == "superseded" and turn_id}
+
+    async def drop_unsent(
+        self, session: TenantSession, conversation_id: ConversationId, problem: str
+    ) -> list[str]:
+        """Give up every answer of the bot that is not under way.
+
+        Returns:
+            The messages that were to be written into, which show a draft or a placeholder.
+        """
+        rows = await session.scalars(
+            update(ReplyRow)
+            .where(ReplyRow.conversation_id == conversation_id, _IS_UNSENT_ANSWER)
+            .values(state="dropped", problem=problem)
+            .returning(ReplyRow.handle)
+        )
+        return [handle for handle in rows if handle is not None]
 
     async def find_reported(
         self,

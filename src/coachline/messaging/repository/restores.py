@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select, text, update
 
 from coachline.foundation.database import TenantSession
-from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow
+from coachline.messaging.tables import ConversationRow, EventRow, ProposalRow, ReplyRow
 
 _IS_UNSETTLED = text("outbox_reply.state in ('pending', 'sending')")
 _IS_NEW = text("inbox_event.state = 'new'")
@@ -37,6 +37,19 @@ class RestoreRepository:
                 burst_at=None,
                 lease_until=None,
             )
+        )
+
+    async def hold_proposals(self, session: TenantSession) -> None:
+        """Let no answer of before the restore be sent without a coach.
+
+        The schema is the backup's, and may be older than proposals.
+        """
+        if await session.scalar(text("select to_regclass('proposal') is null")):
+            return
+        await session.execute(
+            update(ProposalRow)
+            .where(ProposalRow.tenant_id == session.tenant_id, ProposalRow.decision.is_(None))
+            .values(decide_by=None)
         )
 
     async def count_new(self, session: TenantSession) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, String, cast, literal, null, select, text, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Row
+from sqlalchemy.orm import aliased
 
 from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ConversationId
@@ -19,6 +21,57 @@ _IS_SAID = text("inbox_event.kind not in ('receipt', 'reaction')")
 
 class TranscriptRepository:
     """Reads messages and conversations."""
+
+    async def find_event_text(self, session: TenantSession, event_id: UUID) -> str | None:
+        """What an event says."""
+        return await session.scalar(
+            select(EventRow.text).where(
+                EventRow.tenant_id == session.tenant_id, EventRow.id == event_id
+            )
+        )
+
+    async def find_reply_text(self, session: TenantSession, reply_id: UUID) -> str | None:
+        """What a reply says."""
+        return await session.scalar(
+            select(ReplyRow.text).where(
+                ReplyRow.tenant_id == session.tenant_id, ReplyRow.id == reply_id
+            )
+        )
+
+    async def list_heard(
+        self, session: TenantSession, events: Collection[UUID]
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
+        """What the turns were about that these events were the first of: turn, text, in order."""
+        first = aliased(EventRow)
+        found = await session.execute(
+            select(EventRow.turn_id, EventRow.text)
+            .join(
+                first,
+                (first.tenant_id == EventRow.tenant_id)
+                & (first.conversation_id == EventRow.conversation_id)
+                & (first.seq <= EventRow.seq)
+                & (first.turn_id == EventRow.turn_id),
+            )
+            .where(EventRow.tenant_id == session.tenant_id, first.id.in_(events), _IS_SAID)
+            .order_by(EventRow.conversation_id, EventRow.seq)
+        )
+        return found.all()
+
+    async def list_said(
+        self, session: TenantSession, turns: Collection[UUID]
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
+        """What the bot answered in these turns, sent or not: turn, text, in order."""
+        found = await session.execute(
+            select(ReplyRow.turn_id, ReplyRow.text)
+            .where(
+                ReplyRow.tenant_id == session.tenant_id,
+                ReplyRow.turn_id.in_(turns),
+                ReplyRow.author == "bot",
+                ~ReplyRow.is_notice,
+            )
+            .order_by(ReplyRow.turn_id, ReplyRow.part)
+        )
+        return found.all()
 
     async def list_messages(
         self,
@@ -72,6 +125,8 @@ class TranscriptRepository:
             literal(False).label("is_notice"),
             EventRow.external_id,
             EventRow.reply_to,
+            cast(null(), String).label("actor"),
+            cast(null(), String).label("report"),
         ).where(EventRow.conversation_id == conversation_id)
 
     @staticmethod
@@ -79,7 +134,7 @@ class TranscriptRepository:
         return select(
             ReplyRow.id,
             ReplyRow.seq,
-            literal("bot").label("author"),
+            ReplyRow.author,
             literal("reply").label("kind"),
             ReplyRow.text,
             ReplyRow.created_at.label("at"),
@@ -90,6 +145,8 @@ class TranscriptRepository:
             ReplyRow.is_notice,
             ReplyRow.receipt["external_id"].astext.label("external_id"),
             cast(null(), String).label("reply_to"),
+            ReplyRow.actor,
+            ReplyRow.report,
         ).where(ReplyRow.conversation_id == conversation_id)
 
     async def list_conversations(

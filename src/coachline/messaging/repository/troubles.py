@@ -11,8 +11,11 @@ from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ReplyId
 from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow
 
-# The very words of the index, so that it is proven to fit.
-_IS_IN_TROUBLE = text("outbox_reply.state not in ('pending', 'sending', 'sent', 'held', 'dropped')")
+# Begins with the very words of the index, so that it is proven to fit.
+_IS_IN_TROUBLE = text(
+    "outbox_reply.state not in ('pending', 'sending', 'sent', 'held', 'dropped') "
+    "and outbox_reply.state <> 'proposed'"
+)
 
 
 class TroubleRepository:

@@ -10,8 +10,9 @@ from coachline.foundation.clock import Clock
 from coachline.foundation.http import RequestLimiter, client_address
 from coachline.foundation.metrics import Metrics
 from coachline.messaging.connections import Connections, LiveConnection
-from coachline.messaging.errors import ConnectionNotReady, DeliveryUnreadable
+from coachline.messaging.errors import ConnectionNotReady, DeliveryUnreadable, IntakeCrowded
 from coachline.messaging.intake import Accepted, Intake
+from coachline.messaging.intake_gate import IntakeGate
 from coachline.messaging.proofs import Proofs
 from coachline.messaging.routes.addresses import parse_id
 from coachline.messaging.schemas import AcceptedOut
@@ -20,12 +21,13 @@ log = structlog.get_logger()
 
 
 class WebhookRoutes:
-    """``POST /webhooks/{connection_id}``: prove, read, store, answer; in that order."""
+    """``POST /webhooks/{connection_id}``: prove, take a turn, store, answer; in that order."""
 
     def __init__(
         self,
         connections: Connections,
         intake: Intake,
+        gate: IntakeGate,
         limiter: RequestLimiter,
         clock: Clock,
         metrics: Metrics,
@@ -34,6 +36,7 @@ class WebhookRoutes:
     ) -> None:
         self._proofs = Proofs(connections, limiter, clock, metrics)
         self._intake = intake
+        self._gate = gate
         self._clock = clock
         self._metrics = metrics
         self._public_url = public_url.rstrip("/")
@@ -55,7 +58,7 @@ class WebhookRoutes:
         )
         accepted = Accepted((), 0)
         if target is not None:
-            accepted = await self._intake.accept(target, _parse(target, delivery))
+            accepted = await self._store(target, _parse(target, delivery))
         elif door.state != "active" and _parse(door, delivery):
             raise ConnectionNotReady("The connection is not open yet; deliver again.")
         name = door.channel.name
@@ -66,6 +69,15 @@ class WebhookRoutes:
         return _acknowledge(door, delivery) or AcceptedOut(
             events=list(accepted.events), duplicates=accepted.duplicates
         )
+
+    async def _store(self, target: LiveConnection, events: list[InboundEvent]) -> Accepted:
+        try:
+            # Behind the proof: who proves nothing takes nobody's turn.
+            async with self._gate.slot(target.tenant_id):
+                return await self._intake.accept(target, events)
+        except IntakeCrowded:
+            self._metrics.refused_requests.labels("crowded").inc()
+            raise
 
     async def _read(self, request: Request) -> WebhookRequest:
         query = f"?{request.url.query}" if request.url.query else ""
