@@ -7,6 +7,7 @@ from typing import Final
 
 from coachline.conversation.commands import Command, CommandName, parse_digit
 from coachline.conversation.helping import Helping
+from coachline.conversation.human_requests import HumanRequests
 from coachline.conversation.linking import Linking
 from coachline.conversation.pausing import Pausing
 from coachline.conversation.rights import Rights
@@ -36,6 +37,7 @@ class Desk:
     pausing: Pausing
     rights: Rights
     sources: Sources
+    humans: HumanRequests
     ledger: TurnLedger
 
 
@@ -69,8 +71,9 @@ class Commands:
     ) -> DraftReply | None:
         desk, argument = self._desk, command.argument
         match command.name:
-            case CommandName.HELP:
-                return desk.helping.explain(scene)
+            case CommandName.HELP | CommandName.UNKNOWN:
+                is_known = command.name is CommandName.HELP
+                return desk.helping.explain(scene) if is_known else desk.helping.wonder(scene)
             case CommandName.START | CommandName.LINK:
                 return await self._begin(scene, command)
             case CommandName.UNLINK | CommandName.SHARE:
@@ -83,11 +86,14 @@ class Commands:
                 return await desk.rights.forget(scene, argument, event, recent)
             case CommandName.SOURCE:
                 return await desk.sources.show(scene, parse_digit(argument), event.reply_to)
+            case CommandName.HUMAN:
+                return await desk.humans.ask(scene)
             case CommandName.MORE:
-                is_more = await desk.ledger.release_held(scene.turn) > 0
-                return None if is_more else desk.helping.end(scene)
-            case CommandName.UNKNOWN:
-                return desk.helping.wonder(scene)
+                return await self._go_on(scene)
+
+    async def _go_on(self, scene: Scene) -> DraftReply | None:
+        is_more = await self._desk.ledger.release_held(scene.turn) > 0
+        return None if is_more else self._desk.helping.end(scene)
 
     async def _ask_apart(self, scene: Scene, command: Command) -> DraftReply:
         """Do nothing that others would see, and let no code live that they have seen."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from coachline.conversation.human_words import HUMAN_WORDS, asks_for_human
 from coachline.learners import looks_like_code
 
 
@@ -27,6 +29,7 @@ class CommandName(StrEnum):
     FORGET = "forget"
     MORE = "more"
     SOURCE = "source"
+    HUMAN = "human"
     UNKNOWN = "unknown"
 
 
@@ -59,25 +62,30 @@ _WORDS: Final = MappingProxyType(
         "mais": CommandName.MORE,
         "pausa": CommandName.PAUSE,
         "info": CommandName.HELP,
+        **dict.fromkeys(HUMAN_WORDS, CommandName.HUMAN),
     }
 )
 _HOURS: Final = MappingProxyType({"h": 1, "d": 24, "w": 7 * 24})
 _LONGEST_PAUSE: Final = timedelta(days=365)
 
 
-def parse_command(text: str, *, is_bare: bool) -> Command | None:
+def parse_command(text: str, *, is_bare: bool, human_words: Collection[str] = ()) -> Command | None:
     """Return the command that ``text`` is, or None when it is something said to the coach.
 
     Args:
         text: what was written.
         is_bare: whether commands are known without a slash here. Then the whole text must be the
             command: "help" is one, "help me sleep" is not. "link" with a code is one everywhere.
+        human_words: what the tenant's learners may write, beside our own phrases, to ask for a
+            human; both are known everywhere, as whole messages.
     """
     text = text.strip()
     found = _SLASH.fullmatch(text)
     if found is not None:
         word, argument = found[1].lower(), (found[2] or "").strip()
         return Command(_WORDS.get(word, CommandName.UNKNOWN), argument)
+    if asks_for_human(text, human_words):
+        return Command(CommandName.HUMAN)
     bare = _bare(text)
     # Whoever was told to write a code does not know how this channel wants its commands.
     is_code = bare is not None and bare.name is CommandName.LINK and looks_like_code(bare.argument)

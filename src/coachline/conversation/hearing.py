@@ -140,6 +140,9 @@ class Hearing:
             reply = await self._ears.pausing.hear(scene, event)
             heard.notes.append(f"consent: {event.consent}")
             heard.drafts += [reply] if reply is not None else []
+        if scene.turn.is_held:
+            # A coach is there to say hello, and sees what the gateway cannot read.
+            return
         if burst.is_opened and not burst.said:
             if await self._ears.notices.claim(scene.turn, "greeting"):
                 heard.drafts.append(self._ears.helping.greet(scene))
@@ -233,7 +236,9 @@ def _meaning(scene: Scene, event: QueuedEvent, recent: Sequence[Message]) -> Com
                 value = _numbered(number, event, recent, scene)
                 if value is not None:
                     return parse_command(value, is_bare=False) or value
-            return parse_command(text, is_bare=capabilities.bare_commands) or text
+            words = scene.profile.human_words
+            is_bare = capabilities.bare_commands
+            return parse_command(text, is_bare=is_bare, human_words=words) or text
 
 
 def _is_offered(value: str, recent: Sequence[Message]) -> bool:
@@ -246,7 +251,7 @@ def _numbered(
     number: int, event: QueuedEvent, recent: Sequence[Message], scene: Scene
 ) -> str | None:
     """What a bare digit stands for: a choice of our last message, or one of its sources."""
-    shown = (m for m in reversed(recent) if m.author == "bot" and m.state not in NOT_READ)
+    shown = (m for m in reversed(recent) if m.author != "learner" and m.state not in NOT_READ)
     last = next((message for message in shown if message.seq < event.seq), None)
     if last is None:
         return None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from channel_kit import Choice
 from coachline.conversation.commands import CommandName
 from coachline.conversation.help_sentences import help_in
+from coachline.conversation.human_words import human_in
 from coachline.conversation.scene import Scene, notice
 from coachline.messaging import DraftReply
 
@@ -32,6 +34,7 @@ class Helping:
             (CommandName.STOP, "", words.stop),
             (CommandName.MYDATA, "", words.mydata),
             (CommandName.FORGET, "", words.forget),
+            (CommandName.HUMAN, "", human_in(scene.language).help),
         )
         lines = [
             f"- {scene.written(name, argument)}: {meaning}"
@@ -39,7 +42,12 @@ class Helping:
             if scene.is_private or name not in _PERSONAL
         ]
         apart = () if scene.is_private else (self.ask_apart(scene, *_PERSONAL).text,)
-        return notice("\n\n".join((words.intro, "\n".join(lines), *apart)))
+        choices = (self.offer_human(scene),) if scene.capabilities.buttons else ()
+        return notice("\n\n".join((words.intro, "\n".join(lines), *apart)), choices)
+
+    def offer_human(self, scene: Scene) -> Choice:
+        """A button that asks for a human."""
+        return Choice(label=human_in(scene.language).label, value=f"/{CommandName.HUMAN}")
 
     def ask_apart(self, scene: Scene, *names: CommandName) -> DraftReply:
         """Ask to write commands where nobody else reads their answers."""

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from channel_kit import EventKind
+from coachline.conversation.coach_marks import MARKERS, list_markers, said_by_coach
 from coachline.conversation.prompt import join_messages
 from coachline.conversation.reach import Shared
 from coachline.conversation.repository import ConversationMemory
@@ -33,12 +34,14 @@ WINDOW_MESSAGES: Final = 60
 class Window:
     """The history that a prompt may hold, oldest first.
 
-    ``is_overflowing`` says that messages fell out which no summary covers.
+    ``is_overflowing`` says that messages fell out which no summary covers, ``had_coach`` that a
+    human coach is in it.
     """
 
     messages: tuple[ChatMessage, ...]
     summary: str
     is_overflowing: bool
+    had_coach: bool = False
 
 
 class History:
@@ -85,6 +88,7 @@ class History:
             messages=join_messages([as_chat(message) for message in kept]),
             summary="\n\n".join(memory for memory in memories if memory),
             is_overflowing=own.is_cut or is_too_long,
+            had_coach=any(message.author == "coach" for message in kept),
         )
 
     async def _look(
@@ -96,8 +100,17 @@ class History:
         async with self._database.tenant(tenant_id) as session:
             summary = await self._memory.find_summary(session, conversation_id)
         upto_seq = summary.upto_seq if summary else 0
+        recent = [message for message in tail if message.seq > upto_seq]
+        markers = list_markers(await self._transcripts.list_takeovers(tenant_id, conversation_id))
+        since = recent[0].at if recent else None
         return _Look(
-            said=spoken([message for message in tail if message.seq > upto_seq], apology),
+            said=list(
+                merge(
+                    spoken(recent, apology),
+                    [marker for marker in markers if since is None or marker.at >= since],
+                    key=_moment,
+                )
+            ),
             summary=summary.text if summary else "",
             is_cut=len(tail) == WINDOW_MESSAGES and tail[0].seq > upto_seq + 1,
         )
@@ -123,7 +136,7 @@ def spoken(messages: Iterable[Message], apology: str | None) -> list[Message]:
     """
     said: list[Message] = []
     for message in messages:
-        if message.author == "bot":
+        if message.author != "learner":
             if _is_answer(message, apology):
                 said.append(message)
         elif _is_heard(message):
@@ -134,7 +147,7 @@ def spoken(messages: Iterable[Message], apology: str | None) -> list[Message]:
 
 
 _NOT_HEARD: Final = frozenset({"new", "parked", "commanded"})
-NOT_READ: Final = frozenset({"dead", "held", "suppressed", "dropped"})
+NOT_READ: Final = frozenset({"dead", "held", "suppressed", "dropped", "proposed"})
 """States of replies that the learner has not seen."""
 
 _SAID_WHEN_ANSWERED: Final = frozenset({EventKind.EDIT, EventKind.BUTTON, EventKind.COMMAND})
@@ -157,7 +170,7 @@ def _is_answer(message: Message, apology: str | None) -> bool:
 def _take_back(said: list[Message], external_id: str | None) -> None:
     """Drop the message of this id if nothing was answered since: its correction stands for it."""
     for place in range(len(said) - 1, -1, -1):
-        if said[place].author == "bot":
+        if said[place].author != "learner":
             return
         if said[place].external_id == external_id:
             del said[place]
@@ -177,4 +190,7 @@ def newest_within(messages: list[Message], tokens: int) -> list[Message]:
 
 def as_chat(message: Message) -> ChatMessage:
     """Return a message of a transcript as one of a prompt."""
-    return ChatMessage("user" if message.author == "learner" else "assistant", message.text)
+    if message.author == "learner":
+        return ChatMessage("user", message.text)
+    is_coach = message.author == "coach" and message.kind not in MARKERS
+    return ChatMessage("assistant", said_by_coach(message.text) if is_coach else message.text)

@@ -10,17 +10,21 @@ from coachline.foundation.clock import Clock
 from coachline.foundation.database import Database
 from coachline.messaging import Turn
 
-NoticeKind = Literal["apology", "learner_rate", "tenant_quota", "greeting", "unsupported"]
+NoticeKind = Literal[
+    "apology", "learner_rate", "tenant_quota", "greeting", "unsupported", "crisis", "withheld"
+]
 
 _APOLOGY: Final = timedelta(minutes=2)
 _RATE: Final = timedelta(minutes=1)
 _UNSUPPORTED: Final = timedelta(minutes=10)
+_CRISIS: Final = timedelta(hours=1)
 
 
 class Notices:
     """Decides whether a turn may say a notice. An apology counts for two minutes, the notice of a
-    rate for one, that of the daily quota until the day (UTC) is over, what cannot be read for ten
-    minutes; a greeting counts for good.
+    rate for one, that of the daily quota until the day (UTC) is over, what cannot be read and an
+    answer kept back for ten minutes, what is said in a crisis for an hour; a greeting counts for
+    good.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -52,7 +56,9 @@ def _begin(kind: NoticeKind, now: datetime) -> datetime:
             return now.replace(hour=0, minute=0, second=0, microsecond=0)
         case "greeting":
             return datetime.min.replace(tzinfo=UTC)
-        case "unsupported":
+        case "crisis":
+            return now - _CRISIS
+        case "unsupported" | "withheld":
             return now - _UNSUPPORTED
         case "apology":
             return now - _APOLOGY

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -10,11 +9,10 @@ from typing import Final
 import structlog
 
 from channel_kit import EventKind
-from coachline.conversation.commands import CommandName
 from coachline.conversation.hearing import Heard, Hearing
-from coachline.conversation.help_sentences import help_in
 from coachline.conversation.history import History, Window
 from coachline.conversation.local_time import zone_of
+from coachline.conversation.notes import Notes
 from coachline.conversation.notices import Notices
 from coachline.conversation.prompt import (
     PROMPT_VERSION,
@@ -25,21 +23,25 @@ from coachline.conversation.prompt import (
 )
 from coachline.conversation.reach import Reach
 from coachline.conversation.rules import ConversationRules
+from coachline.conversation.safety.findings import Finding, described
+from coachline.conversation.safety.reviews import SafetyReviews
+from coachline.conversation.safety.safeguard import Safeguard
 from coachline.conversation.scene import Scene, notice, place_of
 from coachline.conversation.stopwatch import Stopwatch
 from coachline.conversation.summaries import Summaries
-from coachline.conversation.wording import Wording, whole_sentences
+from coachline.conversation.writing import Writing
 from coachline.foundation.clock import Clock
-from coachline.foundation.ids import EventId
-from coachline.inference import Answer, ChatRequest, ModelBusy, Models, ModelsUnavailable
+from coachline.foundation.ids import EventId, ProposalId
+from coachline.inference import Answer, ModelBusy, ModelsUnavailable
 from coachline.knowledge import Passage, Retrieval, Retrieved
 from coachline.learners import Learners
 from coachline.messaging import (
     Connections,
     DraftReply,
-    Drafts,
     EventState,
     Outcome,
+    Proposals,
+    ProposalTerms,
     Transcripts,
     Turn,
     TurnLedger,
@@ -47,7 +49,6 @@ from coachline.messaging import (
 )
 from coachline.tenancy import Limits, Refused, Tenants
 
-_SHOW_SECONDS: Final = 0.1
 _HEARD: Final = frozenset(
     {
         EventKind.MESSAGE,
@@ -60,6 +61,8 @@ _HEARD: Final = frozenset(
         EventKind.UNSUPPORTED,
     }
 )
+
+_HELD: Final = "a coach has the conversation"
 
 log = structlog.get_logger()
 
@@ -78,19 +81,27 @@ class Services:
     notices: Notices
     history: History
     retrieval: Retrieval
-    models: Models
-    drafts: Drafts
+    safeguard: Safeguard
+    reviews: SafetyReviews
+    writing: Writing
     ledger: TurnLedger
     summaries: Summaries
+    notes: Notes
+    proposals: Proposals
 
 
 @dataclass(frozen=True, slots=True)
 class _Ending:
-    """How a turn ends: what is said, if anything, and the trace of how it came to that."""
+    """How a turn ends: what is said, if anything, and the trace of how it came to that.
+
+    With ``terms`` a coach has to approve it. ``findings`` are what was judged unsafe.
+    """
 
     trace: TurnTrace
     drafts: tuple[DraftReply, ...] = ()
     apart: Mapping[EventId, EventState] = field(default_factory=dict)
+    terms: ProposalTerms | None = None
+    findings: tuple[Finding, ...] = ()
     is_summary_due: bool = False
 
 
@@ -113,6 +124,12 @@ class Orchestrator:
         watch = Stopwatch(self._clock)
         ending = await self._find_ending(turn, watch)
         await self._save(turn, ending, watch)
+        if ending.terms is not None and ending.terms.seconds is not None:
+            await self._services.proposals.schedule(
+                turn.lease.tenant_id,
+                ProposalId(turn.id),
+                after_seconds=ending.terms.seconds,
+            )
         if ending.is_summary_due:
             await self._services.summaries.request(turn.lease.tenant_id, turn.lease.conversation_id)
 
@@ -121,18 +138,31 @@ class Orchestrator:
             return _Ending(TurnTrace("recorded", PROMPT_VERSION, notes=("no message to answer",)))
         scene = await self._enter(turn)
         if turn.exhausted:
+            if turn.is_held:
+                notes = ("tried too often", _HELD)
+                return _Ending(TurnTrace("parked", PROMPT_VERSION, notes=notes))
             poison = TurnTrace("parked", PROMPT_VERSION, notes=("tried too often",))
             return await self._apologise(turn, scene, poison)
         with watch.step("events"):
             heard = await self._services.hearing.hear(scene)
-        ending = await self._respond(scene, heard, watch)
+        with watch.step("safety"):
+            judged = await self._services.safeguard.hear(scene, heard)
+        if judged.kind == "crisis":
+            ending = await self._alarm(scene, heard)
+        else:
+            ending = await self._respond(scene, heard, watch)
+        found = () if judged.kind == "none" else (Finding("incoming", judged),)
         apart: dict[EventId, EventState] = dict.fromkeys(heard.passed, "recorded")
         apart |= dict.fromkeys(heard.commanded, "commanded")
         return replace(
             ending,
             drafts=(*heard.drafts, *ending.drafts),
-            trace=replace(ending.trace, notes=(*heard.notes, *ending.trace.notes)),
+            trace=replace(
+                ending.trace,
+                notes=(*heard.notes, *described("message", judged), *ending.trace.notes),
+            ),
             apart=apart,
+            findings=(*found, *ending.findings),
         )
 
     async def _respond(self, scene: Scene, heard: Heard, watch: Stopwatch) -> _Ending:
@@ -142,17 +172,20 @@ class Orchestrator:
             outcome: Outcome = "commanded" if heard.commanded else "recorded"
             notes = () if heard.notes or heard.drafts else ("no message to answer",)
             return _Ending(TurnTrace(outcome, PROMPT_VERSION, notes=notes))
+        if turn.is_held:
+            return _Ending(TurnTrace("recorded", PROMPT_VERSION, notes=(_HELD,)))
         with watch.step("limits"):
             refusal = await self._check_limits(turn, scene)
         if refusal is not None:
             return refusal
         with watch.step("history"):
             window = await self._read_history(turn, scene)
+            coach_notes = await self._read_notes(turn)
         with watch.step("passages"):
             found = await self._find_passages(turn, heard.question)
         try:
             with watch.step("prompt"):
-                prompt = self._build_prompt(scene, heard, window, found)
+                prompt = self._build_prompt(scene, heard, window, found, coach_notes)
         except PromptDoesNotFit as error:
             log.warning("prompt.does_not_fit", tenant_id=str(turn.lease.tenant_id))
             unfit = TurnTrace("fallback", PROMPT_VERSION, notes=(error.code,))
@@ -163,31 +196,41 @@ class Orchestrator:
             passages=tuple(_about(passage) for passage in prompt.passages),
             notes=(*prompt.notes, *_problem(found)),
         )
-        ending = await self._write(turn, scene, prompt, trace, watch)
+        ending = await self._write(scene, prompt, trace, watch)
         return replace(ending, is_summary_due=window.is_overflowing)
 
     async def _write(
-        self, turn: Turn, scene: Scene, prompt: Prompt, trace: TurnTrace, watch: Stopwatch
+        self, scene: Scene, prompt: Prompt, trace: TurnTrace, watch: Stopwatch
     ) -> _Ending:
-        wording = Wording(scene.profile.display_name, prompt.passages, self._rules.good_score)
+        """Steps 5 and 6; an answer that is judged unsafe waits for a coach, and it is said so."""
+        turn = scene.turn
         try:
-            with watch.step("model"):
-                async with self._services.ledger.watch(turn):
-                    answer = await self._ask_model(turn, scene, prompt, wording)
+            written = await self._services.writing.write(scene, prompt, watch)
         except (ModelsUnavailable, ModelBusy) as error:
             return await self._apologise(turn, scene, _failed(trace, *_reasons(error)))
+        answer, judged = written.answer, written.judgement
         trace = replace(
             trace,
             model=answer.model,
             prompt_tokens=answer.prompt_tokens,
             answer_tokens=answer.answer_tokens,
-            notes=(*trace.notes, *_cut(answer)),
+            notes=(*trace.notes, *_cut(answer), *described("answer", judged)),
         )
-        with watch.step("wording"):
-            reply = self._word(scene, wording, answer)
-        if reply is None:
+        if written.reply is None:
             return await self._apologise(turn, scene, _failed(trace, "nothing left of the answer"))
-        return _Ending(trace, (reply,))
+        if judged.kind == "none":
+            return _Ending(trace, (written.reply,), terms=written.terms)
+        excuse = await self._services.safeguard.excuse(scene)
+        findings = (Finding("outgoing", judged),)
+        return _Ending(trace, (*excuse, written.reply), terms=written.terms, findings=findings)
+
+    async def _alarm(self, scene: Scene, heard: Heard) -> _Ending:
+        """In place of all steps: the tenant's script, at once, unless a coach is there to speak."""
+        trace = TurnTrace("recorded", PROMPT_VERSION)
+        if heard.commanded and not heard.question:
+            trace = replace(trace, outcome="commanded")
+        script = () if scene.turn.has_coach else await self._services.safeguard.alarm(scene)
+        return _Ending(trace, script)
 
     async def _enter(self, turn: Turn) -> Scene:
         tenant_id, services = turn.lease.tenant_id, self._services
@@ -236,7 +279,20 @@ class Orchestrator:
             turn.lease.tenant_id, question, limit=self._rules.passages
         )
 
-    def _build_prompt(self, scene: Scene, heard: Heard, window: Window, found: Retrieved) -> Prompt:
+    async def _read_notes(self, turn: Turn) -> tuple[str, ...]:
+        """Step 2 as well: what coaches noted for the model."""
+        return await self._services.notes.read_for_model(
+            turn.lease.tenant_id, turn.lease.conversation_id
+        )
+
+    def _build_prompt(
+        self,
+        scene: Scene,
+        heard: Heard,
+        window: Window,
+        found: Retrieved,
+        coach_notes: tuple[str, ...],
+    ) -> Prompt:
         """Step 4: the stack of platform, tenant and learner, within the token budget."""
         learner, profile = scene.learner, scene.profile
         return build_prompt(
@@ -256,44 +312,11 @@ class Orchestrator:
                 attached=heard.attached,
                 quoted=heard.quoted,
                 is_correction=heard.is_correction,
+                coach_notes=coach_notes,
+                had_coach=window.had_coach,
             ),
             budget_tokens=self._rules.prompt_tokens,
         )
-
-    async def _ask_model(
-        self, turn: Turn, scene: Scene, prompt: Prompt, wording: Wording
-    ) -> Answer:
-        """Step 5: the tenant's model, then its fallbacks; shown while it is written."""
-        request = ChatRequest(
-            tenant_id=turn.lease.tenant_id,
-            models=self._rules.models(scene.profile),
-            messages=prompt.messages,
-            max_tokens=self._rules.answer_tokens_for(scene.capabilities.answer_characters),
-        )
-        now = asyncio.get_running_loop().time
-        next_at = 0.0
-        async with self._services.drafts.open(turn) as draft:
-
-            async def show(written: str) -> None:
-                # Worded like the reply itself: a link that may not leave may not leave here.
-                # Not at every token, for wording costs more than most tokens bring.
-                nonlocal next_at
-                if now() >= next_at:
-                    next_at = now() + _SHOW_SECONDS
-                    await draft.show(wording.text(written))
-
-            return await self._services.models.answer(request, show)
-
-    @staticmethod
-    def _word(scene: Scene, wording: Wording, answer: Answer) -> DraftReply | None:
-        """Step 6: the model's text made fit for a learner, with its citations and hints."""
-        is_cut = answer.done_reason == "length"
-        reply = wording.reply(whole_sentences(answer.text) if is_cut else answer.text)
-        if reply is None:
-            return None
-        hints = help_in(scene.language)
-        more = hints.more_hint.format(more=scene.written(CommandName.MORE))
-        return replace(reply, more=more, ask_source=hints.source_hint)
 
     async def _apologise(self, turn: Turn, scene: Scene, trace: TurnTrace) -> _Ending:
         """In place of step 6: one polite sentence, unless it was said a moment ago."""
@@ -308,7 +331,14 @@ class Orchestrator:
     async def _save(self, turn: Turn, ending: _Ending, watch: Stopwatch) -> None:
         """Step 7: the turn, its replies and its events' end, in one fenced transaction."""
         trace = replace(ending.trace, timings=watch.seconds)
-        await self._services.ledger.save(turn, ending.drafts, trace, apart=ending.apart)
+        await self._services.ledger.save(
+            turn,
+            ending.drafts,
+            trace,
+            apart=ending.apart,
+            terms=ending.terms,
+            aside=self._services.reviews.aside(turn, ending.findings),
+        )
         log.info(
             "turn.ended",
             turn_id=str(turn.id),

@@ -85,7 +85,7 @@ class Rights:
             choices = (Choice(label=words.yes, value=_YES), Choice(label=words.no, value=_NO))
             return notice(words.ask.format(yes=yes), choices)
         async with self._database.tenant(scene.turn.lease.tenant_id) as session:
-            await self._erasure.request(session, scene.learner.id)
+            await self._erasure.request(session, scene.learner.id, actor="learner")
         return notice(words.forgotten)
 
 

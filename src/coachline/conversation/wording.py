@@ -10,6 +10,7 @@ from typing import Final
 
 from channel_kit import Citation
 from channel_kit.text import clean
+from coachline.conversation.coach_marks import without_marks
 from coachline.conversation.links import host_of, only_listed
 from coachline.knowledge import Passage
 from coachline.messaging import DraftReply
@@ -35,17 +36,19 @@ class Wording:
         speaker: the name under which the tenant's coach writes, taken off the beginning.
         passages: what the model was given; number ``n`` of the prompt is ``passages[n - 1]``.
         good_score: the least score at which a passage is cited though no marker names it.
+        allowed_hosts: the tenant's own list of hosts that an answer may link to.
     """
 
     speaker: str
     passages: Sequence[Passage]
     good_score: float
+    allowed_hosts: frozenset[str] = frozenset()
 
     def text(self, written: str) -> str:
         """Return ``written``, complete or not, fit to be shown; may be empty."""
         text = _TEMPLATE.sub("", _THINKING.sub("", clean(written)))
         text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
-        text = self._without_role(text.strip())
+        text = without_marks(self._without_role(text.strip()))
         text = only_listed(text, self._hosts())
         text = _MARKER.sub(self._known_marker, text)
         return _BLANK_LINES.sub("\n\n", text).strip()
@@ -57,7 +60,8 @@ class Wording:
 
     def _hosts(self) -> frozenset[str]:
         # Only where the operator says a document comes from: its text may be anybody's.
-        return frozenset(host for p in self.passages if (host := host_of(p.source)))
+        sources = (host_of(passage.source) for passage in self.passages)
+        return self.allowed_hosts | {host for host in sources if host is not None}
 
     def _without_role(self, text: str) -> str:
         named = re.compile(rf"\A(?:\*\*)?{re.escape(self.speaker)}(?:\*\*)?\s*:\s*(?:\*\*)?")

@@ -7,20 +7,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from channel_kit import (
-    Attachment,
-    Capabilities,
-    Draft,
-    EventKind,
-    InboundEvent,
-    ReplyRejected,
-    Sender,
-)
+from channel_kit import EventKind, InboundEvent, Sender
 from coachline.conversation import (
     Commands,
     ConversationRules,
@@ -31,27 +23,34 @@ from coachline.conversation import (
     Hearing,
     Helping,
     History,
+    HumanRequests,
     Linking,
+    Notes,
     Notices,
     Orchestrator,
     Pausing,
     Reach,
     Redaction,
     Rights,
+    RuleCheck,
+    Safeguard,
+    SafetyReviews,
     Services,
     Sources,
     Summaries,
+    Writing,
 )
 from coachline.conversation.repository import ConversationMemory
 from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database
 from coachline.foundation.engine import Engine
 from coachline.foundation.ids import ConversationId, LearnerId, TenantId, new_id
-from coachline.foundation.redis import open_redis
+from coachline.foundation.redis import Redis, open_redis
 from coachline.inference import CircuitBreaker, Embedder, FairQueue, Models, OllamaServer
 from coachline.knowledge import ChromaFolder, Documents, Ingestion, Retrieval, VectorStore
 from coachline.learners import Consent, LearnerRights, Learners, LinkCodes
 from coachline.messaging import (
+    Attention,
     Belonging,
     Connections,
     Drafts,
@@ -60,18 +59,22 @@ from coachline.messaging import (
     LiveConnection,
     Message,
     Posting,
+    Proposals,
     Queue,
     QueueRules,
     Receipts,
     References,
     Registry,
+    Takeovers,
     Transcripts,
     Turn,
     TurnLedger,
 )
 from coachline.tenancy import AuditLog, Keys, Limits, Rates, Tenants
-from fixtures.scripted_channel import Ledger, ScriptedChannel, ScriptedConfig, event
+from fixtures.erasures import make_erasure
+from fixtures.scripted_channel import ScriptedChannel, event
 from fixtures.seals import make_identities, make_pace, make_seal
+from fixtures.talking_channels import ButtonsChannel, Screen, StreamingChannel, TextingChannel
 from fixtures.time import FakeClock
 from lab.scripted_ollama import ScriptedOllama
 
@@ -82,75 +85,6 @@ RATES = Rates(
     failed_auth_per_minute=30,
     messages_per_day=100_000,
 )
-
-
-class Screen(Ledger):
-    """The platform's ledger, and every draft that it showed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.drafts: list[str] = []
-
-
-class StreamingChannel(ScriptedChannel):
-    """The scripted platform, showing drafts."""
-
-    name: ClassVar[str] = "streaming"
-
-    def __init__(self, config: ScriptedConfig, http: Any) -> None:
-        super().__init__(config, http)
-        self._screen: Screen = http
-
-    @property
-    def streams(self) -> bool:
-        """Always."""
-        return True
-
-    def stream_seconds(self, thread: str) -> float:
-        """No pause."""
-        return 0.0
-
-    async def stream(self, draft: Draft) -> str | None:
-        """Show it."""
-        self._screen.drafts.append(draft.text)
-        return None
-
-
-class TextingChannel(ScriptedChannel):
-    """A platform without buttons, where words cost: commands are bare, sources are asked for."""
-
-    name: ClassVar[str] = "texting"
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        max_text=1_000,
-        formatting="plain",
-        answer_characters=300,
-        parts_at_once=1,
-        citations="request",
-        bare_commands=True,
-        settle_seconds=0.0,
-        idempotent_send=True,
-    )
-
-
-class ButtonsChannel(ScriptedChannel):
-    """A platform with buttons, edits and files; a file's words are its reference."""
-
-    name: ClassVar[str] = "buttons"
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        max_text=1_000,
-        citations="buttons",
-        buttons=True,
-        edits_in=True,
-        attachments_in=True,
-        settle_seconds=0.0,
-        idempotent_send=True,
-    )
-
-    async def fetch(self, attachment: Attachment, *, limit_bytes: int) -> bytes:
-        """Return the reference, unless it is to fail."""
-        if attachment.reference == "gone":
-            raise ReplyRejected("gone")
-        return (attachment.reference or "").encode()
 
 
 @dataclass
@@ -173,6 +107,13 @@ class Stage:
     posting: Posting
     erasure: Erasure
     export: Export
+    takeovers: Takeovers
+    attention: Attention
+
+    @property
+    def tenants(self) -> Tenants:
+        """Whose profiles a test changes."""
+        return self.services.tenants
 
     async def connect(self, tenant_id: TenantId, channel: str = "scripted") -> LiveConnection:
         """A live connection of the tenant."""
@@ -332,9 +273,7 @@ async def make_stage(
             stack.push_async_callback(redis.aclose)
             server = OllamaServer(ollama.url)
             stack.push_async_callback(server.close)
-            return _stage(
-                database, clock, ollama, server, vectors, Limits(redis, clock, rates), rules
-            )
+            return _stage(database, clock, ollama, server, vectors, redis, rates, rules)
 
         yield make
 
@@ -372,12 +311,14 @@ class _Parts:
     rules: ConversationRules
     engine: Engine
     consent: Consent
+    make: Callable[[LearnerRights], Erasure]
 
     def build(self) -> Services:
         """Every step of a turn."""
         database, transcripts = self.database, Transcripts(self.database)
         ledger = TurnLedger(database, self.connections, max_attempts=2)
         window_tokens = self.rules.window_tokens
+        safeguard = Safeguard(RuleCheck(), self.models, Notices(database, self.clock))
         return Services(
             tenants=self.tenants,
             learners=Learners(database, AuditLog(self.clock)),
@@ -389,12 +330,21 @@ class _Parts:
             notices=Notices(database, self.clock),
             history=History(database, transcripts, window_tokens=window_tokens),
             retrieval=self.retrieval,
-            models=self.models,
-            drafts=Drafts(self.connections, ledger, make_pace(), SystemClock()),
+            safeguard=safeguard,
+            reviews=SafetyReviews(database, AuditLog(self.clock), self.clock),
+            writing=Writing(
+                self.models,
+                Drafts(self.connections, ledger, make_pace(), SystemClock()),
+                ledger,
+                safeguard,
+                self.rules,
+            ),
             ledger=ledger,
             summaries=Summaries(
                 database, self.engine, transcripts, self.tenants, self.models, self.rules
             ),
+            notes=Notes(database, transcripts),
+            proposals=self.proposals,
         )
 
     @property
@@ -413,9 +363,39 @@ class _Parts:
         return Posting(self.database, self.connections, self.queue)
 
     @property
-    def erasure(self) -> Erasure:
-        """The job that erases."""
-        return Erasure(self.database, self.engine, self.rights, Belonging(make_seal()), self.clock)
+    def intake(self) -> Intake:
+        """What takes events in."""
+        return Intake(
+            self.database,
+            make_identities(),
+            self.tenants,
+            self.queue,
+            self.connections,
+            Receipts(self.consent),
+            make_seal(),
+        )
+
+    @property
+    def proposals(self) -> Proposals:
+        """Answers that a coach has to approve."""
+        audit = AuditLog(self.clock)
+        return Proposals(self.database, self.connections, self.queue, self.engine, audit)
+
+    @property
+    def attention(self) -> Attention:
+        """What calls for a coach."""
+        return Attention(self.database, self.engine, self.queue, AuditLog(self.clock))
+
+    @property
+    def takeovers(self) -> Takeovers:
+        """Coaches who step in."""
+        return Takeovers(self.database, self.connections, self.queue, AuditLog(self.clock))
+
+    def export(self, services: Services) -> Export:
+        """What hands everything over."""
+        return Export(
+            self.database, self.rights, services.transcripts, services.notes, services.reviews
+        )
 
     def _desk(self, ledger: TurnLedger) -> Desk:
         database, codes, belonging = self.database, self.codes, Belonging(make_seal())
@@ -424,8 +404,11 @@ class _Parts:
             helping=Helping(),
             linking=Linking(database, codes, learners, belonging, self.posting, self.limits),
             pausing=Pausing(database, self.consent, codes, self.clock),
-            rights=Rights(database, self.rights, belonging, self.connections, self.erasure),
+            rights=Rights(
+                database, self.rights, belonging, self.connections, self.make(self.rights)
+            ),
             sources=Sources(References(database), self.retrieval),
+            humans=HumanRequests(self.attention),
             ledger=ledger,
         )
 
@@ -449,21 +432,20 @@ def _stage(
     ollama: ScriptedOllama,
     server: OllamaServer,
     vectors: VectorStore,
-    limits: Limits,
+    redis: Redis,
+    rates: Rates,
     rules: ConversationRules,
 ) -> Stage:
-    waiting = FairQueue(SystemClock(), slots=4, limit=100)
-    breaker = CircuitBreaker(clock, failures=1_000)
-    embedder = Embedder(server, waiting, breaker, model="all-minilm", deadline_seconds=20)
     engine, audit, time = Engine(), AuditLog(clock), SystemClock()
+    waiting, breaker = FairQueue(time, slots=4, limit=100), CircuitBreaker(clock, failures=1_000)
+    embedder = Embedder(server, waiting, breaker, model="all-minilm", deadline_seconds=20)
     tenants = Tenants(database, Keys(database, clock), clock)
-    platform, consent, who = Screen(), Consent(clock), make_identities()
-    connections = _connections(database, platform)
+    consent, connections = Consent(clock), _connections(database, platform := Screen())
     queue = Queue(database, engine, tenants, time, QueueRules())
     parts = _Parts(
         database=database,
         clock=clock,
-        limits=limits,
+        limits=Limits(redis, clock, rates),
         connections=connections,
         queue=queue,
         tenants=tenants,
@@ -472,25 +454,27 @@ def _stage(
         rules=rules,
         engine=engine,
         consent=consent,
+        make=lambda rights: make_erasure(database, rights, clock, redis, vectors),
     )
-    services, transcripts = parts.build(), Transcripts(database)
     return Stage(
         database=database,
         clock=clock,
         ollama=ollama,
         platform=platform,
-        services=services,
+        services=(services := parts.build()),
         orchestrator=Orchestrator(services, rules, clock),
         connections=connections,
         queue=queue,
-        intake=Intake(database, who, tenants, queue, connections, Receipts(consent), make_seal()),
-        transcripts=transcripts,
+        intake=parts.intake,
+        transcripts=services.transcripts,
         documents=Documents(database, engine, audit),
         ingestion=Ingestion(database, engine, vectors, embedder, audit, time),
         consent=consent,
         posting=parts.posting,
-        erasure=parts.erasure,
-        export=Export(database, parts.rights, transcripts),
+        export=parts.export(services),
+        takeovers=parts.takeovers,
+        attention=parts.attention,
+        erasure=parts.make(parts.rights),
     )
 
 

@@ -21,7 +21,11 @@ Two = tuple[TenantId, TenantId]
 async def rest(stage: Stage) -> AsyncIterator[Rest]:
     routes = rest_of(
         stage.database,
-        lambda g: ConversationRoutes(stage.transcripts, stage.export, g, stage.clock).router,
+        lambda g: (
+            ConversationRoutes(
+                stage.transcripts, stage.export, stage.erasure, g, stage.clock
+            ).router
+        ),
     )
     async with routes as client:
         yield client
@@ -135,3 +139,27 @@ async def test_everything_kept_of_a_learner_is_handed_to_admins_of_its_tenant_on
     assert found["kept"]["standings"] == [{"is_allowed": True, "reason": None, "until": None}]
     assert (await rest.call(tenants[1], "GET", path, scope="admin"))[0] == 404
     assert (await rest.call(tenants[0], "GET", path, scope="read"))[0] == 403
+
+
+async def test_erasing_and_its_proof_are_for_admins_of_the_learners_tenant_only(
+    rest: Rest, stage: Stage, tenants: Two
+) -> None:
+    live = await stage.connect(tenants[0])
+    await stage.talk(live, "I run")
+    await stage.deliver(live)
+    learner_id = await stage.learner_id(live)
+    path = f"/api/v1/learners/{learner_id}/erasure"
+    for scope in ("read", "knowledge", "connections"):
+        assert (await rest.call(tenants[0], "POST", path, scope=scope))[0] == 403
+    assert (await rest.call(tenants[1], "POST", path, scope="admin"))[0] == 404
+    status, asked = await rest.call(tenants[0], "POST", path, scope="admin")
+    assert (status, asked["state"], asked["actor"][:4]) == (202, "asked", "key:")
+    again = await rest.call(tenants[0], "POST", path, scope="admin")
+    assert again == (202, asked), "asked twice it is the same erasure"
+    await stage.erasure.run(tenants[0], learner_id, asked_at=stage.clock.now(), round_="1")
+    proof = f"/api/v1/erasures/{asked['id']}"
+    status, found = await rest.call(tenants[0], "GET", proof, scope="admin")
+    assert (status, found["state"], found["report"]["looks"]) == (200, "erased", 1)
+    assert "I run" not in str(found)
+    assert (await rest.call(tenants[0], "GET", proof, scope="read"))[0] == 403
+    assert (await rest.call(tenants[1], "GET", proof, scope="admin"))[0] == 404

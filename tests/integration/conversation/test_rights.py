@@ -179,7 +179,7 @@ async def forget(stage: Stage, live: LiveConnection, sender: str) -> None:
     """Have the sender's learner forgotten and erased."""
     learner_id = LearnerId((await stage.row(live, sender))["learner_id"])
     async with stage.database.tenant(live.tenant_id) as session:
-        await stage.erasure.request(session, learner_id)
+        await stage.erasure.request(session, learner_id, actor="test")
     asked_at = stage.clock.now() - timedelta(hours=2)
     await stage.erasure.run(live.tenant_id, learner_id, asked_at=asked_at, round_="1")
 

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.integration
 
 Two = tuple[TenantId, TenantId]
 ENGLISH = sentences_in("en")
-STEPS = ["events", "limits", "history", "passages", "prompt", "model", "wording"]
+STEPS = ["events", "safety", "limits", "history", "passages", "prompt", "model", "wording"]
+STEPS += ["safety_of_answer"]
 
 
 async def test_a_message_is_answered_and_the_trace_names_every_step(

@@ -8,12 +8,13 @@ import pytest
 
 from channel_kit import Choice
 from coachline.conversation.help_sentences import help_in
+from coachline.conversation.human_words import human_in
 from coachline.conversation.linking_sentences import linking_in
 from coachline.conversation.pausing_sentences import pausing_in
 from coachline.conversation.rights_sentences import rights_in
 
 LANGUAGES = ("en", "de", "fr", "es", "pt", "it")
-TOPICS = (help_in, linking_in, pausing_in, rights_in)
+TOPICS = (help_in, human_in, linking_in, pausing_in, rights_in)
 
 
 def fields(sentence: str) -> set[str]:
@@ -32,7 +33,14 @@ def test_every_sentence_is_there_and_asks_for_the_same_words(language: str) -> N
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_labels_fit_on_buttons(language: str) -> None:
     links, pauses, rights = linking_in(language), pausing_in(language), rights_in(language)
-    labels = (links.all, links.memory, links.separate, rights.yes, rights.no)
+    labels = (
+        human_in(language).label,
+        links.all,
+        links.memory,
+        links.separate,
+        rights.yes,
+        rights.no,
+    )
     for label in (*labels, pauses.one_day, pauses.three_days, pauses.one_week):
         assert Choice(label=label, value="x").label == label
 

@@ -7,9 +7,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
+from coachline.conversation.erasure import Erasure
 from coachline.conversation.export import Export
 from coachline.conversation.schemas import (
     ConversationOut,
+    ErasureOut,
     ExplanationOut,
     LearnerDataOut,
     MessageOut,
@@ -27,10 +29,16 @@ class ConversationRoutes:
     """``/api/v1/conversations`` and ``/api/v1/events`` of the caller's tenant, and what is kept."""
 
     def __init__(
-        self, transcripts: Transcripts, export: Export, guard: Guard, clock: Clock
+        self,
+        transcripts: Transcripts,
+        export: Export,
+        erasure: Erasure,
+        guard: Guard,
+        clock: Clock,
     ) -> None:
         self._transcripts = transcripts
         self._export = export
+        self._erasure = erasure
         self._clock = clock
         self.router = APIRouter(
             prefix="/api/v1", tags=["conversations"], dependencies=[Depends(guard.scope("read"))]
@@ -40,12 +48,16 @@ class ConversationRoutes:
         add("/conversations/{conversation_id}", self.get_conversation, methods=["GET"])
         add("/conversations/{conversation_id}/messages", self.list_messages, methods=["GET"])
         add("/events/{event_id}/why", self.explain_event, methods=["GET"])
+        admin = [Depends(guard.scope("admin"))]
+        add("/learners/{learner_id}/data", self.export_learner, methods=["GET"], dependencies=admin)
         add(
-            "/learners/{learner_id}/data",
-            self.export_learner,
-            methods=["GET"],
-            dependencies=[Depends(guard.scope("admin"))],
+            "/learners/{learner_id}/erasure",
+            self.erase_learner,
+            methods=["POST"],
+            status_code=202,
+            dependencies=admin,
         )
+        add("/erasures/{erasure_id}", self.get_erasure, methods=["GET"], dependencies=admin)
 
     async def list_conversations(
         self,
@@ -108,3 +120,13 @@ class ConversationRoutes:
         return LearnerDataOut.model_validate(
             await self._export.read(caller.tenant_id, LearnerId(learner_id), now=self._clock.now())
         )
+
+    async def erase_learner(self, caller: Caller, learner_id: UUID) -> ErasureOut:
+        """Forget a learner at once, and have what they said erased by a worker."""
+        return ErasureOut.model_validate(
+            await self._erasure.ask(caller.tenant_id, LearnerId(learner_id), actor=caller.actor)
+        )
+
+    async def get_erasure(self, caller: Caller, erasure_id: UUID) -> ErasureOut:
+        """Read how far an erasure is, and its proof."""
+        return ErasureOut.model_validate(await self._erasure.get(caller.tenant_id, erasure_id))

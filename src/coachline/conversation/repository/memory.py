@@ -1,8 +1,7 @@
-"""SQL of the conversation room. Every statement runs in the caller's transaction."""
+"""SQL of summaries and notices. Every statement runs in the caller's transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, or_, select
@@ -103,13 +102,3 @@ class ConversationMemory:
             ).returning(NoticeRow.id)
         )
         return said.one_or_none() is not None
-
-    async def forget(self, session: TenantSession, conversations: Sequence[ConversationId]) -> None:
-        """Remove the summaries and notices of these conversations."""
-        for table in (SummaryRow, NoticeRow):
-            await session.execute(
-                delete(table).where(
-                    table.tenant_id == session.tenant_id,
-                    table.conversation_id.in_(conversations),
-                )
-            )
