@@ -9,6 +9,7 @@ import asyncio
 import fcntl
 import os
 import resource
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from coachline.knowledge.chroma_records import (
     timed_out,
 )
 from coachline.knowledge.errors import CollectionMissing, VectorFolderInUse, VectorsUnavailable
+from coachline.knowledge.vector_files import FilesScanned, purge_files, scan_files
 from coachline.knowledge.vectors import Hit, Vector
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CALL_SECONDS = 15.0
+# All of its files are read or written once: a gigabyte takes some seconds.
+_FILES_SECONDS = 300.0
 # Chroma keeps a fifth of the limit on open files, read once, as open indexes of four files and
 # 2.6 MB each. Under this limit that is 64 tenants' indexes, and the sockets keep their share.
 _OPEN_FILES = 320
@@ -48,8 +52,9 @@ class ChromaFolder:
     Calls run in a thread of their own, one at a time; one that takes longer than 15 s is given up.
     """
 
-    def __init__(self, client: Client, thread: ThreadPoolExecutor, lock: int) -> None:
+    def __init__(self, client: Client, folder: Path, thread: ThreadPoolExecutor, lock: int) -> None:
         self._client = client
+        self._folder = folder
         self._thread = thread
         self._lock = lock
 
@@ -70,7 +75,7 @@ class ChromaFolder:
             thread.shutdown(wait=False)
             os.close(lock)
             raise
-        return cls(client, thread, lock)
+        return cls(client, folder, thread, lock)
 
     async def create(self, collection: str) -> None:
         """See :meth:`VectorStore.create`."""
@@ -128,6 +133,15 @@ class ChromaFolder:
         )
         return read_hits(found["ids"][0], found["metadatas"], found["distances"])
 
+    async def scan(self, words: Sequence[bytes]) -> FilesScanned:
+        """See :meth:`VectorFiles.scan`."""
+        return await asyncio.to_thread(scan_files, self._folder, words)
+
+    async def purge(self) -> int:
+        """See :meth:`VectorFiles.purge`."""
+        # In the one thread that uses the store: nothing else writes its files meanwhile.
+        return await self._call(lambda: purge_files(self._folder), seconds=_FILES_SECONDS)
+
     async def close(self) -> None:
         """Close the store and give the folder free."""
         try:
@@ -139,13 +153,13 @@ class ChromaFolder:
     def _collection(self, name: str) -> Collection:
         return self._client.get_collection(name, embedding_function=None)
 
-    async def _call(self, call: Callable[[], T]) -> T:
+    async def _call(self, call: Callable[[], T], *, seconds: float = _CALL_SECONDS) -> T:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(_CALL_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await loop.run_in_executor(self._thread, partial(_translated, call))
         except TimeoutError:
-            raise timed_out(_CALL_SECONDS) from None
+            raise timed_out(seconds) from None
 
 
 def _translated(call: Callable[[], T]) -> T:
@@ -155,7 +169,7 @@ def _translated(call: Callable[[], T]) -> T:
         return call()
     except NotFoundError:
         raise collection_missing() from None
-    except (ChromaError, OSError, RuntimeError, ValueError) as error:
+    except (ChromaError, OSError, RuntimeError, ValueError, sqlite3.Error) as error:
         raise refused(str(error)) from error
 
 

@@ -92,19 +92,20 @@ class CollectionMap:
         """Remove every collection of the tenant but the one in use, whoever left it behind."""
         # Listed first: what another rebuild makes after that is not among them, and what it made
         # before is the one in use, because it is known before it is made.
-        names = await self._store.list_names(_prefix(tenant_id))
+        names = await self._store.list_names(collection_prefix(tenant_id))
         current = await self.find(tenant_id)
         for name in names:
             if current is not None and name != current.name:
                 await self._store.drop(name)
 
 
-def _prefix(tenant_id: TenantId) -> str:
+def collection_prefix(tenant_id: TenantId) -> str:
+    """Return what the names of a tenant's collections begin with."""
     return f"t-{tenant_id}-"
 
 
 def _new_name(tenant_id: TenantId) -> str:
-    return f"{_prefix(tenant_id)}{new_id()}"
+    return f"{collection_prefix(tenant_id)}{new_id()}"
 
 
 def _view(row: CollectionRow) -> Collection:

@@ -58,6 +58,15 @@ class SavedDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentPassage:
+    """A piece of a document that answers questions. ``title`` is its heading path."""
+
+    position: int
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Draft:
     source: str
     title: str
@@ -161,6 +170,25 @@ class Documents:
         """Those of the named documents that are there: to see how far ingestion is."""
         async with self._database.tenant(tenant_id) as session:
             return [_view(row) for row in await self._documents.list_by_id(session, document_ids)]
+
+    async def list_passages(
+        self, tenant_id: TenantId, document_id: DocumentId, *, after: int = -1, limit: int = 50
+    ) -> Sequence[DocumentPassage]:
+        """Pieces of the document that answer questions now, behind a position, in order.
+
+        Raises:
+            DocumentNotFound: this tenant has no such document.
+        """
+        async with self._database.tenant(tenant_id) as session:
+            row = await self._documents.find(session, document_id)
+            if row is None or row.state == "removed":
+                raise _not_found()
+            if row.live_revision is None:
+                return []
+            found = await self._passages.list(
+                session, document_id, row.live_revision, after=after, limit=limit
+            )
+            return [DocumentPassage(one.position, one.title, one.text) for one in found]
 
     async def _add(self, session: TenantSession, draft: _Draft) -> DocumentId | None:
         return await self._documents.add(

@@ -1,7 +1,13 @@
 """Learners: who they are, and under which identity they write on each connection."""
 
 from coachline.learners.consent import Consent, ConsentChange, ConsentSource, Standing
-from coachline.learners.errors import LanguageInvalid, LearnerNotFound, TimeZoneInvalid
+from coachline.learners.erasures import ErasureLedger, ErasureRecord, ErasureState, Tombstone
+from coachline.learners.errors import (
+    LanguageInvalid,
+    LearnerNotFound,
+    SenderErased,
+    TimeZoneInvalid,
+)
 from coachline.learners.identities import Identities
 from coachline.learners.learners import Learners
 from coachline.learners.linking import (
@@ -13,13 +19,17 @@ from coachline.learners.linking import (
     narrowest,
 )
 from coachline.learners.profile import Identity, Learner, LearnerChanges, LearnerFilter
-from coachline.learners.rights import ERASED, Kept, LearnerRights
+from coachline.learners.rights import ERASED, Forgotten, Kept, LearnerRights
 
 __all__ = [
     "ERASED",
     "Consent",
     "ConsentChange",
     "ConsentSource",
+    "ErasureLedger",
+    "ErasureRecord",
+    "ErasureState",
+    "Forgotten",
     "Identities",
     "Identity",
     "Kept",
@@ -33,9 +43,11 @@ __all__ = [
     "LinkCodes",
     "Linked",
     "Member",
+    "SenderErased",
     "Sharing",
     "Standing",
     "TimeZoneInvalid",
+    "Tombstone",
     "looks_like_code",
     "narrowest",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coachline.foundation.errors import InvalidInput, NotFound
+from coachline.foundation.errors import Conflict, InvalidInput, NotFound
 
 
 class LearnerNotFound(NotFound):
@@ -21,3 +21,9 @@ class LanguageInvalid(InvalidInput):
     """Not a language tag."""
 
     code = "language_invalid"
+
+
+class SenderErased(Conflict):
+    """What was said is older than the erasure of who said it, and is not kept again."""
+
+    code = "sender_erased"

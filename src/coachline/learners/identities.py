@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from coachline.foundation.database import TenantSession
 from coachline.foundation.errors import Conflict
 from coachline.foundation.ids import ConnectionId, IdentityId, LearnerId
 from coachline.foundation.seal import Seal
 from coachline.learners.consent import Consent
+from coachline.learners.errors import SenderErased
 from coachline.learners.profile import Identity, clean_name
 from coachline.learners.repository import LearnerRepository
 
@@ -28,6 +31,12 @@ class Identities:
         """Return the sender's identity, if it has written before."""
         return await self._repository.find_identity(session, connection_id, sender_id)
 
+    def marks_of(
+        self, session: TenantSession, connection_id: ConnectionId, sender_id: str
+    ) -> list[str]:
+        """Return what a sender is known by once they are forgotten."""
+        return mark_sender(self._seal, session, connection_id, sender_id)
+
     async def hold(self, session: TenantSession, identity_id: IdentityId) -> Identity:
         """Return an identity as it is now; until the transaction ends it keeps its learner.
 
@@ -48,6 +57,7 @@ class Identities:
         sender_name: str | None,
         time_zone: str,
         language: str,
+        said_at: datetime | None = None,
     ) -> Identity:
         """Return the sender's identity, made together with a learner at first contact.
 
@@ -56,9 +66,15 @@ class Identities:
 
         Raises:
             Conflict: the identity was removed while it was looked up; trying again helps.
+            SenderErased: they were forgotten after ``said_at``: nothing of then is kept.
         """
         found = await self._repository.find_identity(session, connection_id, sender_id)
         if found is None:
+            marks = self.marks_of(session, connection_id, sender_id)
+            if said_at is not None and await self._repository.has_tombstone(
+                session, connection_id, marks, at=said_at
+            ):
+                raise SenderErased("The sender was forgotten after they said this.")
             found = await self._repository.add_identity(
                 session,
                 connection_id=connection_id,

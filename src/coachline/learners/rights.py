@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,6 +12,7 @@ from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ConnectionId, IdentityId, LearnerId
 from coachline.foundation.seal import Seal
 from coachline.learners.consent import Consent, Standing
+from coachline.learners.erasures import Tombstone
 from coachline.learners.identities import mark_sender
 from coachline.learners.linking import LinkCodes, Member
 from coachline.learners.profile import Learner
@@ -37,6 +39,15 @@ class Kept:
         return self.learner.created_at
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Who was forgotten: the ids of their rows, and the marks of their senders."""
+
+    learners: tuple[LearnerId, ...]
+    identities: tuple[IdentityId, ...]
+    tombstones: tuple[Tombstone, ...]
+
+
 class LearnerRights:
     """Tells what is kept and forgets who it was. Each call is part of the caller's transaction."""
 
@@ -60,25 +71,67 @@ class LearnerRights:
         ]
         return Kept(learner, tuple(members), tuple(standings))
 
-    async def forget(self, session: TenantSession, learner_id: LearnerId) -> None:
+    async def forget(
+        self, session: TenantSession, learner_id: LearnerId, *, heard: Mapping[IdentityId, datetime]
+    ) -> Forgotten:
         """Take the name, the senders' ids and the codes away. Doing it twice changes nothing.
 
         The rows stay, so that what the platforms deliver again is still known; the person's next
         message comes from a sender that nobody knows, so it begins a new learner. Only that they
         want no messages unasked holds on: of a sender with a withdrawal a keyed mark is left.
+
+        Args:
+            session: the transaction.
+            learner_id: who is forgotten, with whom their linked identities were before.
+            heard: when each identity was last heard: what a sender said before that is old.
         """
         rows = await self._links.list_identities(session, learner_id, is_locked=True)
-        learners = {learner_id}
+        learners = await self.list_learners(session, learner_id)
+        tombstones = []
         for row in rows:
-            if row.home_learner_id is not None:
-                learners.add(LearnerId(row.home_learner_id))
             if not row.sender.startswith(ERASED):
+                if (until := heard.get(IdentityId(row.id))) is not None:
+                    tombstones.append(self._bury(session, row, until))
                 row.mark = await self._mark(session, row)
                 row.sender = f"{ERASED}{row.id}"
             row.home_learner_id = None
         await session.flush()
-        await self._links.remove_codes(session, [IdentityId(row.id) for row in rows])
-        await self._links.forget_names(session, sorted(learners))
+        identities = [IdentityId(row.id) for row in rows]
+        await self._links.remove_codes(session, identities)
+        await self._links.forget_names(session, learners)
+        return Forgotten(tuple(learners), tuple(identities), tuple(tombstones))
+
+    async def bring_home(
+        self, session: TenantSession, identity_id: IdentityId, learner_id: LearnerId
+    ) -> bool:
+        """Have an identity belong to a learner, who is made anew if there is none.
+
+        For an erasure that is done again on older rows: those may know them as somebody else.
+
+        Returns:
+            Whether there is such an identity.
+        """
+        row = await self._links.find_identity(session, identity_id)
+        if row is None:
+            return False
+        if row.learner_id != learner_id:
+            await self._links.add_nobody(session, learner_id)
+            row.learner_id = learner_id
+            await session.flush()
+        return True
+
+    async def list_learners(self, session: TenantSession, learner_id: LearnerId) -> list[LearnerId]:
+        """Return every learner whose rows are this person's: also who they were before a link."""
+        rows = await self._links.list_identities(session, learner_id)
+        homes = {LearnerId(row.home_learner_id) for row in rows if row.home_learner_id is not None}
+        # A home to which an identity still belongs is somebody of their own.
+        empty = {one for one in homes if not await self._links.list_identities(session, one)}
+        return sorted({learner_id} | empty)
+
+    def _bury(self, session: TenantSession, row: IdentityRow, until: datetime) -> Tombstone:
+        connection_id = ConnectionId(row.connection_id)
+        marks = mark_sender(self._seal, session, connection_id, row.sender)
+        return Tombstone(connection_id, marks[0], until)
 
     async def _mark(self, session: TenantSession, row: IdentityRow) -> str | None:
         connection_id, learner_id = ConnectionId(row.connection_id), LearnerId(row.learner_id)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coachline.foundation.database import Base, TenantOwned
@@ -71,3 +73,34 @@ class ConsentRow(TenantOwned, Base):
     source: Mapped[str]
     reason: Mapped[str | None]
     until: Mapped[datetime | None]
+
+
+class ErasureRow(TenantOwned, Base):
+    """That a learner was to be forgotten, by whom, and the proof of what was done.
+
+    ``learners`` and ``identities`` are all ids under which a backup may know the person.
+    """
+
+    __tablename__ = "erasure"
+
+    learner_id: Mapped[UUID]
+    learners: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    identities: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    actor: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default="asked")
+    asked_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
+    proven_at: Mapped[datetime | None]
+    report: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+
+
+class TombstoneRow(TenantOwned, Base):
+    """The mark of a forgotten sender: what they said before ``until`` is not taken in again."""
+
+    __tablename__ = "tombstone"
+
+    erasure_id: Mapped[UUID]
+    connection_id: Mapped[UUID]
+    mark: Mapped[str]
+    until: Mapped[datetime]

@@ -16,8 +16,9 @@ TENANTLESS: Final = (
     "pgqueuer_schedules",
     "pgqueuer_statistics",
     "tenant",
+    "tenant_erasure",
 )
-"""Tables that belong to no tenant: the list of tenants, routes, bells, migrations."""
+"""Tables that belong to no tenant: tenants, erased ones, routes, bells, migrations."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from coachline.tenancy.tables import KeyRow
 from coachline.tenancy.tokens import digest_token, find_tenant_id, make_token
 from coachline.tenancy.validation import check_text
 
-Scope = Literal["read", "knowledge", "connections", "admin"]
+Scope = Literal["read", "coach", "knowledge", "connections", "admin"]
 ALL_SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _NAME_LIMIT = 100
@@ -194,6 +194,16 @@ class Keys:
                 session, actor=actor, action="key.revoke", object=f"key:{key_id}"
             )
         self._proved.pop(row.digest, None)
+
+    async def find(self, session: TenantSession, key_id: KeyId) -> ApiKey | None:
+        """One key as it is now, revoked or not, in the caller's transaction."""
+        row = await repository.find_key_by_id(session, key_id)
+        return None if row is None else _key(row)
+
+    def is_usable(self, key: ApiKey) -> bool:
+        """Whether a key is neither revoked nor expired."""
+        is_expired = key.expires_at is not None and key.expires_at <= self._clock.now()
+        return key.revoked_at is None and not is_expired
 
     async def list(
         self, tenant_id: TenantId, *, before: UUID | None = None, limit: int = 100

@@ -81,6 +81,11 @@ class Limits:
         self._is_local = False
         self._log = structlog.get_logger()
 
+    @property
+    def rates(self) -> Rates:
+        """The server's limits."""
+        return self._rates
+
     async def take_request(self, tenant_id: TenantId) -> None:
         """Count a call of the REST API.
 

@@ -9,6 +9,8 @@ from typing import Literal, TypedDict
 from coachline.foundation.ids import TenantId
 
 TenantStatus = Literal["active", "suspended"]
+AnswerMode = Literal["bot", "draft"]
+OnExpiry = Literal["send", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,15 @@ class NewTenant:
 
 @dataclass(frozen=True, slots=True)
 class TenantProfile:
-    """How a tenant's bot speaks and what it may use. None means: the server's default."""
+    """How a tenant's bot speaks and what it may use. None means: the server's default.
+
+    In the mode ``draft`` a coach approves each answer within ``proposal_seconds`` (None: takes the
+    time they need), or it goes the way of ``on_proposal_expiry``. ``human_words`` are what a
+    learner may write beside our own words to ask for a person.
+    ``allowed_hosts`` are those that answers may link to, beside the hosts of cited sources.
+    ``crisis_script`` is said at once to a learner in danger. ``safety_model`` judges beside the
+    rules; the scores are from where on something is a concern, and a crisis.
+    """
 
     tenant_id: TenantId
     display_name: str
@@ -44,6 +54,16 @@ class TenantProfile:
     apology: str | None
     max_turns: int | None
     messages_per_day: int | None
+    answer_mode: AnswerMode = "bot"
+    proposal_seconds: int | None = 3600
+    on_proposal_expiry: OnExpiry = "drop"
+    human_words: tuple[str, ...] = ()
+    escalate_after_seconds: int = 900
+    allowed_hosts: tuple[str, ...] = ()
+    crisis_script: str | None = None
+    safety_model: str | None = None
+    safety_concern_score: float | None = None
+    safety_crisis_score: float | None = None
 
 
 class ProfileChanges(TypedDict, total=False):
@@ -58,3 +78,13 @@ class ProfileChanges(TypedDict, total=False):
     apology: str | None
     max_turns: int | None
     messages_per_day: int | None
+    answer_mode: AnswerMode
+    proposal_seconds: int | None
+    on_proposal_expiry: OnExpiry
+    human_words: tuple[str, ...]
+    escalate_after_seconds: int
+    allowed_hosts: tuple[str, ...]
+    crisis_script: str | None
+    safety_model: str | None
+    safety_concern_score: float | None
+    safety_crisis_score: float | None

@@ -10,8 +10,16 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from coachline.foundation.database import SystemSession, TenantSession
-from coachline.foundation.ids import KeyId, TenantId, new_id
-from coachline.tenancy.tables import AuditHeadRow, AuditRow, KeyRow, ProfileRow, TenantRow
+from coachline.foundation.ids import KeyId, StaffId, TenantId, new_id
+from coachline.tenancy.tables import (
+    AuditHeadRow,
+    AuditRow,
+    KeyRow,
+    ProfileRow,
+    StaffRow,
+    TenantErasureRow,
+    TenantRow,
+)
 
 
 async def take_name(session: SystemSession, name: str) -> TenantId:
@@ -120,6 +128,71 @@ async def list_keys(session: TenantSession, *, before: UUID | None, limit: int) 
     return (await session.scalars(query.order_by(KeyRow.id.desc()).limit(limit))).all()
 
 
+async def find_key_by_id(session: TenantSession, key_id: KeyId) -> KeyRow | None:
+    """One key, revoked or not."""
+    return await session.get(KeyRow, (session.tenant_id, key_id))
+
+
+async def add_staff(session: TenantSession, values: Mapping[str, object]) -> StaffRow | None:
+    """Write a person; None when somebody has this email address already."""
+    return await session.scalar(
+        insert(StaffRow)
+        .values(tenant_id=session.tenant_id, id=new_id(), **values)
+        .on_conflict_do_nothing(index_elements=["tenant_id", "email"])
+        .returning(StaffRow)
+    )
+
+
+async def find_staff(session: TenantSession, staff_id: StaffId) -> StaffRow | None:
+    """One person, disabled or not."""
+    return await session.get(StaffRow, (session.tenant_id, staff_id))
+
+
+async def find_staff_by_email(session: TenantSession, email: str) -> StaffRow | None:
+    """The person with this email address, locked until the transaction ends."""
+    return await session.scalar(
+        select(StaffRow)
+        .where(StaffRow.tenant_id == session.tenant_id, StaffRow.email == email)
+        .with_for_update()
+    )
+
+
+async def find_staff_by_subject(
+    session: TenantSession, issuer: str, subject: str
+) -> StaffRow | None:
+    """The person whom a provider knows by ``subject``."""
+    return await session.scalar(
+        select(StaffRow).where(
+            StaffRow.tenant_id == session.tenant_id,
+            StaffRow.issuer == issuer,
+            StaffRow.subject == subject,
+        )
+    )
+
+
+async def list_staff(
+    session: TenantSession, *, before: UUID | None, limit: int
+) -> Sequence[StaffRow]:
+    """People added before ``before``, newest first, disabled ones too."""
+    query = select(StaffRow).where(StaffRow.tenant_id == session.tenant_id)
+    if before is not None:
+        query = query.where(StaffRow.id < before)
+    return (await session.scalars(query.order_by(StaffRow.id.desc()).limit(limit))).all()
+
+
+async def save_staff(
+    session: TenantSession, staff_id: StaffId, values: Mapping[str, object]
+) -> StaffRow | None:
+    """Change the given columns; None when there is no such person."""
+    return await session.scalar(
+        update(StaffRow)
+        .where(StaffRow.tenant_id == session.tenant_id, StaffRow.id == staff_id)
+        .values(**values)
+        .returning(StaffRow)
+        .execution_options(populate_existing=True)
+    )
+
+
 async def lock_audit_head(session: TenantSession, empty: bytes) -> AuditHeadRow:
     """Where the chain ends, locked until the transaction does; made with ``empty`` at first."""
     query = (
@@ -174,4 +247,24 @@ async def read_audit_chain(
         # Two readings in one transaction must not be answered from the session's memory.
         .execution_options(populate_existing=True)
     )
+    return (await session.scalars(query)).all()
+
+
+async def add_tenant_erasure(session: SystemSession, row: TenantErasureRow) -> None:
+    """Note that a tenant was erased; as the owner, in the transaction that does it."""
+    await session.merge(row)
+    await session.flush()
+
+
+async def find_tenant_erasure(
+    session: SystemSession, tenant_id: TenantId, *, is_locked: bool = False
+) -> TenantErasureRow | None:
+    """The erasure of a tenant."""
+    query = select(TenantErasureRow).where(TenantErasureRow.id == tenant_id)
+    return await session.scalar(query.with_for_update() if is_locked else query)
+
+
+async def list_tenant_erasures(session: SystemSession) -> Sequence[TenantErasureRow]:
+    """Every erasure of a tenant, oldest first."""
+    query = select(TenantErasureRow).order_by(TenantErasureRow.erased_at, TenantErasureRow.id)
     return (await session.scalars(query)).all()

@@ -1,4 +1,4 @@
-"""REST of the tenant's own affairs: profile, API keys, audit log."""
+"""REST of the tenant's own affairs: profile, API keys, staff, audit log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 
 from coachline.foundation.database import Database
 from coachline.foundation.http import Caller, Guard, Page, decode_cursor
-from coachline.foundation.ids import KeyId
+from coachline.foundation.ids import KeyId, StaffId
 from coachline.tenancy.audit import AuditLog
 from coachline.tenancy.keys import Keys
 from coachline.tenancy.profile import ProfileChanges
@@ -18,9 +18,13 @@ from coachline.tenancy.schemas import (
     KeyMade,
     KeyOut,
     KeyWanted,
+    StaffChange,
+    StaffOut,
+    StaffWanted,
     TenantChanges,
     TenantOut,
 )
+from coachline.tenancy.staff import Staff, StaffChanges
 from coachline.tenancy.tenants import Tenants
 
 Cursor = Annotated[str | None, Query(max_length=128, description="next_cursor of a page.")]
@@ -107,3 +111,53 @@ class TenancyRoutes:
             limit=limit,
             key=lambda entry: entry.seq,
         )
+
+
+class StaffRoutes:
+    """``/api/v1/staff``: the people who may sign in to the caller's console."""
+
+    def __init__(self, staff: Staff, guard: Guard) -> None:
+        self._staff = staff
+        self.router = APIRouter(
+            prefix="/api/v1", tags=["tenancy"], dependencies=[Depends(guard.scope("admin"))]
+        )
+        add = self.router.add_api_route
+        add("/staff", self.list_staff, methods=["GET"])
+        add("/staff", self.add_staff, methods=["POST"], status_code=201)
+        add("/staff/{staff_id}", self.get_staff, methods=["GET"])
+        add("/staff/{staff_id}", self.change_staff, methods=["PATCH"])
+
+    async def list_staff(
+        self, caller: Caller, cursor: Cursor = None, limit: Limit = 50
+    ) -> Page[StaffOut]:
+        """List the people who may sign in to the console, newest first, disabled ones too."""
+        before = None if cursor is None else decode_cursor(cursor, UUID)
+        found = await self._staff.list(caller.tenant_id, before=before, limit=limit + 1)
+        return Page[StaffOut].cut(
+            [StaffOut.model_validate(member) for member in found],
+            limit=limit,
+            key=lambda member: member.id,
+        )
+
+    async def add_staff(self, caller: Caller, wanted: StaffWanted) -> StaffOut:
+        """Let a person sign in to the console."""
+        member = await self._staff.add(
+            caller.tenant_id,
+            name=wanted.name,
+            email=wanted.email,
+            role=wanted.role,
+            actor=caller.actor,
+        )
+        return StaffOut.model_validate(member)
+
+    async def get_staff(self, caller: Caller, staff_id: UUID) -> StaffOut:
+        """Read one person."""
+        return StaffOut.model_validate(await self._staff.get(caller.tenant_id, StaffId(staff_id)))
+
+    async def change_staff(self, caller: Caller, staff_id: UUID, change: StaffChange) -> StaffOut:
+        """Change a person's name or role, or disable or enable them."""
+        given = cast("StaffChanges", change.model_dump(exclude_unset=True))
+        member = await self._staff.change(
+            caller.tenant_id, StaffId(staff_id), given, actor=caller.actor
+        )
+        return StaffOut.model_validate(member)

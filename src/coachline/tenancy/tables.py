@@ -1,4 +1,4 @@
-"""Tables of the room: tenants (no tenant's own), profiles, API keys, audit entries and heads."""
+"""Tables of the room: tenants (no tenant's own), profiles, keys, staff, audit entries and heads."""
 
 from __future__ import annotations
 
@@ -37,6 +37,16 @@ class ProfileRow(TenantOwned, Base):
     apology: Mapped[str | None]
     max_turns: Mapped[int | None]
     messages_per_day: Mapped[int | None]
+    answer_mode: Mapped[str] = mapped_column(server_default="bot")
+    proposal_seconds: Mapped[int | None] = mapped_column(BigInteger, server_default="3600")
+    on_proposal_expiry: Mapped[str] = mapped_column(server_default="drop")
+    human_words: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    escalate_after_seconds: Mapped[int] = mapped_column(BigInteger, server_default="900")
+    allowed_hosts: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    crisis_script: Mapped[str | None]
+    safety_model: Mapped[str | None]
+    safety_concern_score: Mapped[float | None]
+    safety_crisis_score: Mapped[float | None]
 
 
 class KeyRow(TenantOwned, Base):
@@ -51,6 +61,20 @@ class KeyRow(TenantOwned, Base):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+
+
+class StaffRow(TenantOwned, Base):
+    """A person of a tenant. ``issuer`` and ``subject``: how the tenant's provider knows them."""
+
+    __tablename__ = "staff"
+
+    name: Mapped[str]
+    email: Mapped[str]
+    role: Mapped[str]
+    issuer: Mapped[str | None]
+    subject: Mapped[str | None]
+    disabled_at: Mapped[datetime | None]
+    signed_in_at: Mapped[datetime | None]
 
 
 class AuditRow(TenantOwned, Base):
@@ -76,3 +100,15 @@ class AuditHeadRow(TenantOwned, Base):
 
     seq: Mapped[int] = mapped_column(BigInteger)
     digest: Mapped[bytes]
+
+
+class TenantErasureRow(Timestamped, Base):
+    """That a tenant was erased, by its id, and the proof of it; outlives the tenant."""
+
+    __tablename__ = "tenant_erasure"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    actor: Mapped[str]
+    erased_at: Mapped[datetime]
+    proven_at: Mapped[datetime | None]
+    report: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import cast
 
 from coachline.foundation.clock import Clock
-from coachline.foundation.database import Database
+from coachline.foundation.database import Database, TenantSession
 from coachline.foundation.errors import Conflict, NotFound
 from coachline.foundation.ids import TenantId
 from coachline.tenancy import repository
 from coachline.tenancy.audit import AuditLog
 from coachline.tenancy.keys import Keys
 from coachline.tenancy.profile import (
+    AnswerMode,
     NewTenant,
+    OnExpiry,
     ProfileChanges,
     Tenant,
     TenantProfile,
@@ -107,6 +109,11 @@ class Tenants:
             raise TenantNotFound(f"There is no tenant named {name!r}.")
         return _tenant(row)
 
+    async def is_active(self, tenant_id: TenantId) -> bool:
+        """Whether there is such a tenant and it is not suspended."""
+        async with self._database.system() as system:
+            return await repository.find_status(system, tenant_id) == "active"
+
     async def suspend(self, name: str, *, actor: str = "cli") -> Tenant:
         """Refuse the tenant's keys and inbound messages until it is activated again.
 
@@ -147,6 +154,17 @@ class Tenants:
         async with self._database.tenant(tenant_id) as session:
             row = await repository.find_profile(session)
         return self._remember(tenant_id, row, fresh_until)
+
+    async def read(self, session: TenantSession) -> TenantProfile:
+        """The profile as a transaction of the tenant sees it: not remembered from before.
+
+        Raises:
+            TenantNotFound: there is none.
+        """
+        row = await repository.find_profile(session)
+        if row is None:
+            raise TenantNotFound("There is no such tenant.")
+        return _profile(row)
 
     async def configure(
         self, tenant_id: TenantId, changes: ProfileChanges, actor: str
@@ -200,4 +218,14 @@ def _profile(row: ProfileRow) -> TenantProfile:
         apology=row.apology,
         max_turns=row.max_turns,
         messages_per_day=row.messages_per_day,
+        answer_mode=cast("AnswerMode", row.answer_mode),
+        proposal_seconds=row.proposal_seconds,
+        on_proposal_expiry=cast("OnExpiry", row.on_proposal_expiry),
+        human_words=tuple(row.human_words),
+        escalate_after_seconds=row.escalate_after_seconds,
+        allowed_hosts=tuple(row.allowed_hosts),
+        crisis_script=row.crisis_script,
+        safety_model=row.safety_model,
+        safety_concern_score=row.safety_concern_score,
+        safety_crisis_score=row.safety_crisis_score,
     )

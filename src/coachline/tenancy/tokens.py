@@ -1,52 +1,73 @@
-"""The text of an API key: ``cl_``, then tenant and randomness, then a checksum.
+"""Tokens that carry their tenant: API keys ``cl_…``, and what a browser is known by.
 
-``cl_`` + 54 characters of base 62 (16 bytes tenant id, 24 random bytes) + 6 of CRC-32 of all that
-stands before. The tenant inside lets the key be looked up under row-level security, with no table
-across tenants; the checksum refuses a typing error or a blind guess without asking the database,
-and lets secret scanners confirm a leak without asking anyone (GitHub's scheme of 2021).
+A token is a prefix, then the tenant's id (16 bytes) and random bytes in base 62, then 6 characters
+of CRC-32 of all that stands before. The tenant inside lets the token be looked up under row-level
+security, with no table across tenants; the checksum refuses a typing error or a blind guess without
+asking the database, and lets secret scanners confirm a leak without asking anyone (GitHub's scheme
+of 2021).
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 import string
 import zlib
+from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from coachline.foundation.ids import TenantId
 
-_PREFIX = "cl_"
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _UUID_BYTES = 16
-_RANDOM_BYTES = 24
-_BODY_BYTES = _UUID_BYTES + _RANDOM_BYTES
-_BODY_WIDTH = 54  # 62**54 > 256**40
 _CHECK_WIDTH = 6  # 62**6 > 2**32
-_SHAPE = re.compile(rf"cl_([0-9A-Za-z]{{{_BODY_WIDTH}}})([0-9A-Za-z]{{{_CHECK_WIDTH}}})")
 
 
-def make_token(tenant_id: TenantId) -> str:
-    """A fresh token of a tenant, with 192 random bits."""
-    body = tenant_id.bytes + secrets.token_bytes(_RANDOM_BYTES)
-    head = _PREFIX + _encode(int.from_bytes(body, "big"), _BODY_WIDTH)
+@dataclass(frozen=True, slots=True)
+class TokenKind:
+    """What tokens of one purpose look like; none of another purpose passes for one.
+
+    ``body_width`` is the least number of characters that holds the tenant's id and the random
+    bytes: ``62**body_width > 256**(16 + random_bytes)``.
+    """
+
+    prefix: str
+    random_bytes: int
+    body_width: int
+
+
+API_KEY: Final = TokenKind("cl_", 24, 54)
+SESSION: Final = TokenKind("cs_", 32, 65)
+"""A browser that is signed in to the console."""
+TICKET: Final = TokenKind("ct_", 32, 65)
+"""Good once: a sign-in link, or the way to a provider of identities and back."""
+
+
+def make_token(tenant_id: TenantId, kind: TokenKind = API_KEY) -> str:
+    """A fresh token of a tenant."""
+    body = tenant_id.bytes + secrets.token_bytes(kind.random_bytes)
+    head = kind.prefix + _encode(int.from_bytes(body, "big"), kind.body_width)
     return head + _checksum(head)
 
 
-def find_tenant_id(token: str) -> TenantId | None:
-    """Whose token this claims to be; None when it was never one of ours."""
-    match = _SHAPE.fullmatch(token)
-    if match is None or _checksum(_PREFIX + match[1]) != match[2]:
+def find_tenant_id(token: str, kind: TokenKind = API_KEY) -> TenantId | None:
+    """Whose token this claims to be; None when it was never one of ours of this kind."""
+    body_bytes = _UUID_BYTES + kind.random_bytes
+    head, checksum = token[:-_CHECK_WIDTH], token[-_CHECK_WIDTH:]
+    body = head.removeprefix(kind.prefix)
+    if len(body) != kind.body_width or head != kind.prefix + body or set(body) - set(_ALPHABET):
         return None
-    number = _decode(match[1])
-    if number >= 256**_BODY_BYTES:
+    if _checksum(head) != checksum:
         return None
-    return TenantId(UUID(bytes=number.to_bytes(_BODY_BYTES, "big")[:_UUID_BYTES]))
+    number = _decode(body)
+    if number >= 256**body_bytes:
+        return None
+    return TenantId(UUID(bytes=number.to_bytes(body_bytes, "big")[:_UUID_BYTES]))
 
 
 def digest_token(token: str) -> bytes:
-    """What is stored instead of the token. Plain SHA-256: 192 random bits need no slow hash."""
+    """What is stored instead of the token. Plain SHA-256: random bits need no slow hash."""
     return hashlib.sha256(token.encode()).digest()
 
 

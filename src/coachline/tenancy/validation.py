@@ -18,8 +18,23 @@ _LANGUAGE = re.compile(
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}")
 # PostgreSQL cannot store NUL, UTF-8 cannot spell a lone surrogate.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_TEXT_LIMITS = MappingProxyType({"display_name": 200, "persona": 20_000, "apology": 1_000})
+_TEXT_LIMITS = MappingProxyType(
+    {"display_name": 200, "persona": 20_000, "apology": 1_000, "crisis_script": 1_000}
+)
+_MAY_BE_NONE = frozenset({"apology", "crisis_script"})
+# A whole name, as it stands in an address; what a browser shows in other letters is xn--… here.
+_HOST = re.compile(
+    r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+"
+)
+_MAX_HOSTS = 100
+# Above the higher one not even an open announcement of a suicide would count.
+_SCORES = (0.3, 0.95)
 _MAX_FALLBACKS = 10
+_MAX_HUMAN_WORDS = 20
+# A month, and a week.
+_LONGEST_SECONDS = MappingProxyType(
+    {"proposal_seconds": 2_592_000, "escalate_after_seconds": 604_800}
+)
 _MAX_COUNT = 2**31 - 1
 
 
@@ -80,17 +95,35 @@ def check_changes(changes: ProfileChanges) -> None:
         value = changes.get(field)
         if isinstance(value, str):
             check_text(field, value, limit=limit, empty=field == "persona")
-        elif field in changes and field != "apology":
+        elif field in changes and field not in _MAY_BE_NONE:
             raise ProfileInvalid(f"{field} must be a text.")
     if "language" in changes and not _LANGUAGE.fullmatch(changes["language"]):
         raise ProfileInvalid("language must be a BCP 47 tag such as en, de-AT or zh-Hant-TW.")
     if "time_zone" in changes:
         _check_time_zone(changes["time_zone"])
     _check_models(changes)
+    _check_stepping_in(changes)
+    _check_safety(changes)
     for field in ("max_turns", "messages_per_day"):
         count = changes.get(field)
         if isinstance(count, int) and not 1 <= count <= _MAX_COUNT:
             raise ProfileInvalid(f"{field} must be 1 or more.")
+
+
+def _check_stepping_in(changes: ProfileChanges) -> None:
+    if changes.get("answer_mode", "bot") not in ("bot", "draft"):
+        raise ProfileInvalid("answer_mode must be bot or draft.")
+    if changes.get("on_proposal_expiry", "drop") not in ("send", "drop"):
+        raise ProfileInvalid("on_proposal_expiry must be send or drop.")
+    words = changes.get("human_words", ())
+    if len(words) > _MAX_HUMAN_WORDS:
+        raise ProfileInvalid(f"human_words may be at most {_MAX_HUMAN_WORDS}.")
+    for word in words:
+        check_text("human_words", word, limit=60)
+    for field, longest in _LONGEST_SECONDS.items():
+        seconds = changes.get(field)
+        if isinstance(seconds, int) and not 1 <= seconds <= longest:
+            raise ProfileInvalid(f"{field} must be 1 to {longest}.")
 
 
 def _check_time_zone(value: str) -> None:
@@ -103,10 +136,25 @@ def _check_time_zone(value: str) -> None:
 
 
 def _check_models(changes: ProfileChanges) -> None:
-    model = changes.get("chat_model")
+    named = (changes.get("chat_model"), changes.get("safety_model"))
     fallbacks = changes.get("fallback_models", ())
     if len(fallbacks) > _MAX_FALLBACKS:
         raise ProfileInvalid(f"fallback_models may name at most {_MAX_FALLBACKS} models.")
-    for name in (*fallbacks, *(() if model is None else (model,))):
+    for name in (*fallbacks, *(model for model in named if model is not None)):
         if not _MODEL.fullmatch(name):
             raise ProfileInvalid("A model is named like llama3.2:3b.")
+
+
+def _check_safety(changes: ProfileChanges) -> None:
+    hosts = changes.get("allowed_hosts", ())
+    if len(hosts) > _MAX_HOSTS:
+        raise ProfileInvalid(f"allowed_hosts may name at most {_MAX_HOSTS} hosts.")
+    for host in hosts:
+        if len(host) > 253 or not _HOST.fullmatch(host) or host.rpartition(".")[2].isdigit():
+            raise ProfileInvalid(
+                "A host is named like docs.example.org: lower case, no scheme, port or path."
+            )
+    for field in ("safety_concern_score", "safety_crisis_score"):
+        score = changes.get(field)
+        if isinstance(score, float) and not _SCORES[0] <= score <= _SCORES[1]:
+            raise ProfileInvalid(f"{field} must be from {_SCORES[0]} to {_SCORES[1]}.")

@@ -109,6 +109,36 @@ async def test_a_tenant_is_configured_and_set_back_to_the_defaults(
     assert profile.persona == "Kind."
 
 
+async def test_hosts_script_and_scores_are_set_and_set_back(operator: Operator, name: str) -> None:
+    await operator.read("tenant", "create", name)
+    hosts = ("--allowed-host", "docs.example.org", "--allowed-host", "coach.example")
+    words = (*hosts, "--crisis-script", "Call 0800 111.", "--crisis-score", "0.7")
+    changed = await operator.read("tenant", "safety", name, *words)
+    assert changed["allowed_hosts"] == ["docs.example.org", "coach.example"]
+    assert (changed["crisis_script"], changed["safety_crisis_score"]) == ("Call 0800 111.", 0.7)
+    back = ("--allowed-host", "", "--crisis-script", "", "--crisis-score", "0")
+    changed = await operator.read("tenant", "safety", name, *back)
+    assert (changed["allowed_hosts"], changed["crisis_script"]) == ([], None)
+    assert changed["safety_crisis_score"] is None
+    code, output = await operator.run("tenant", "safety", name, "--allowed-host", "http://x.y/")
+    assert (code, "docs.example.org" in output) == (1, True)
+
+
+async def test_a_text_is_tried_and_reviews_are_listed(operator: Operator, name: str) -> None:
+    await operator.read("tenant", "create", name)
+    tried = await operator.read("safety", "try", "Ich will mich umbringen", "--language", "de")
+    assert (tried["kind"], tried["reasons"]) == ("crisis", ["suicide"])
+    outgoing = ("--direction", "outgoing", "--tenant", name)
+    tried = await operator.read("safety", "try", "Take 400 mg of it every day.", *outgoing)
+    assert (tried["kind"], tried["reasons"]) == ("crisis", ["medication"])
+    assert (await operator.run("safety", "try", " "))[0] == 2
+    assert await operator.read("safety", "list", "--tenant", name) == []
+    nothing = ("safety", "decide", str(new_id()), "approved", "--tenant", name)
+    code, output = await operator.run(*nothing)
+    assert code == 1
+    assert "no such safety review" in output
+
+
 async def test_keys_are_created_listed_and_revoked(
     operator: Operator, database: Database, clock: FakeClock, name: str
 ) -> None:

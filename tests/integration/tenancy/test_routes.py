@@ -9,8 +9,8 @@ import pytest
 from coachline.foundation.clock import SystemClock
 from coachline.foundation.database import Database
 from coachline.foundation.ids import TenantId, new_id
-from coachline.tenancy import AuditLog, KeyRefused, Keys, Scope, Tenants
-from coachline.tenancy.routes import TenancyRoutes
+from coachline.tenancy import AuditLog, KeyRefused, Keys, Scope, Staff, Tenants
+from coachline.tenancy.routes import StaffRoutes, TenancyRoutes
 from fixtures.rest import Rest, rest_of
 
 Pair = tuple[TenantId, TenantId]
@@ -29,7 +29,14 @@ async def rest(database: Database) -> AsyncIterator[Rest]:
 
 
 async def test_a_tenant_reads_and_changes_its_own_profile(rest: Rest, tenants: Pair) -> None:
-    changes = {"persona": "Kind.", "time_zone": "Europe/Vienna", "fallback_models": ["m:2"]}
+    changes = {
+        "persona": "Kind.",
+        "time_zone": "Europe/Vienna",
+        "fallback_models": ["m:2"],
+        "allowed_hosts": ["docs.example.org", "xn--bcher-kva.example"],
+        "crisis_script": "Call somebody.",
+        "safety_crisis_score": 0.7,
+    }
     status, changed = await rest.call(
         tenants[0], "PATCH", "/api/v1/tenant", scope="admin", json=changes
     )
@@ -52,6 +59,18 @@ async def test_a_tenant_reads_and_changes_its_own_profile(rest: Rest, tenants: P
         {"time_zone": "Mars/Olympus"},
         {"persona": "a\x00b"},
         {"chat_model": "a model"},
+        {"safety_model": "a model"},
+        {"crisis_script": ""},
+        {"safety_crisis_score": 1.0},
+        {"safety_concern_score": 0.1},
+        {"allowed_hosts": ["https://docs.example.org"]},
+        {"allowed_hosts": ["docs.example.org/path"]},
+        {"allowed_hosts": ["docs.example.org:443"]},
+        {"allowed_hosts": ["Docs.example.org"]},
+        {"allowed_hosts": ["*.example.org"]},
+        {"allowed_hosts": ["localhost"]},
+        {"allowed_hosts": ["10.0.0.1"]},
+        {"allowed_hosts": [f"h{number}.example.org" for number in range(101)]},
         {},
     ],
 )
@@ -201,3 +220,83 @@ async def test_every_route_asks_for_its_scope(
 ) -> None:
     assert (await rest.call(tenants[0], method, path, scope=scope, json={}))[0] == 403
     assert (await rest.call(None, method, path, json={}))[0] == 401
+
+
+@pytest.fixture
+async def staff_rest(database: Database) -> AsyncIterator[Rest]:
+    """The routes of the people."""
+    clock = SystemClock()
+    staff = Staff(database, AuditLog(clock), clock)
+    async with rest_of(database, lambda guard: StaffRoutes(staff, guard).router) as served:
+        yield served
+
+
+async def test_a_person_is_added_found_changed_and_disabled(
+    staff_rest: Rest, tenants: Pair
+) -> None:
+    call, path = staff_rest.call, "/api/v1/staff"
+    wanted = {"name": "Ann", "email": " Ann@Example.org ", "role": "coach"}
+    status, made = await call(tenants[0], "POST", path, scope="admin", json=wanted)
+    assert (status, made["email"], made["is_known"]) == (201, "ann@example.org", False)
+    status, _ = await call(tenants[0], "POST", path, scope="admin", json=wanted)
+    assert status == 409
+    one = f"{path}/{made['id']}"
+    assert await call(tenants[0], "GET", one, scope="admin") == (200, made)
+    change = {"role": "viewer", "is_disabled": True}
+    status, changed = await call(tenants[0], "PATCH", one, scope="admin", json=change)
+    assert (status, changed["role"], changed["name"]) == (200, "viewer", "Ann")
+    assert changed["disabled_at"]
+    status, page = await call(tenants[0], "GET", path, scope="admin")
+    assert (page["items"], page["has_more"]) == ([changed], False)
+
+
+async def test_people_of_another_tenant_are_nobody(staff_rest: Rest, tenants: Pair) -> None:
+    call, path = staff_rest.call, "/api/v1/staff"
+    wanted = {"name": "Ann", "email": "ann@example.org", "role": "owner"}
+    _, made = await call(tenants[0], "POST", path, scope="admin", json=wanted)
+    one = f"{path}/{made['id']}"
+    for method, body in (("GET", None), ("PATCH", {"role": "viewer"})):
+        status, _ = await call(tenants[1], method, one, scope="admin", json=body)
+        assert status == 404
+    status, page = await call(tenants[1], "GET", path, scope="admin")
+    assert page["items"] == []
+    status, _ = await call(tenants[1], "POST", path, scope="admin", json=wanted)
+    assert status == 201
+    assert await call(tenants[0], "GET", one, scope="admin") == (200, made)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"email": "ann"},
+        {"email": "ann@example"},
+        {"email": "ann@exa mple.org"},
+        {"email": "Ann <ann@example.org>"},
+        {"role": "admin"},
+        {"name": " "},
+        {"name": "a\x00b"},
+        {"id": str(new_id())},
+    ],
+)
+async def test_a_person_that_cannot_be_is_refused(
+    staff_rest: Rest, tenants: Pair, change: dict[str, str]
+) -> None:
+    wanted = {"name": "Ann", "email": "ann@example.org", "role": "owner"} | change
+    status, _ = await staff_rest.call(
+        tenants[0], "POST", "/api/v1/staff", scope="admin", json=wanted
+    )
+    assert status == 422
+    _, page = await staff_rest.call(tenants[0], "GET", "/api/v1/staff", scope="admin")
+    assert page["items"] == []
+
+
+@pytest.mark.parametrize("scope", ["read", "knowledge", "connections"])
+async def test_only_owners_see_and_change_who_may_sign_in(
+    staff_rest: Rest, tenants: Pair, scope: Scope
+) -> None:
+    wanted = {"name": "Ann", "email": "ann@example.org", "role": "owner"}
+    for method, body in (("GET", None), ("POST", wanted)):
+        status, _ = await staff_rest.call(
+            tenants[0], method, "/api/v1/staff", scope=scope, json=body
+        )
+        assert status == 403

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import literal, select, update
+from sqlalchemy import exists, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from coachline.foundation.database import TenantSession, driver_connection
 from coachline.foundation.ids import ConnectionId, IdentityId, LearnerId, new_id
 from coachline.learners.profile import Identity, Learner, LearnerChanges, LearnerFilter
-from coachline.learners.tables import IdentityRow, LearnerRow
+from coachline.learners.tables import IdentityRow, LearnerRow, TombstoneRow
 
 _FIND_IDENTITY = """
 select id, learner_id from identity where tenant_id = $1 and connection_id = $2 and sender = $3
@@ -102,6 +103,23 @@ class LearnerRepository:
             .limit(1)
         )
         return None if found is None else LearnerId(found)
+
+    async def has_tombstone(
+        self,
+        session: TenantSession,
+        connection_id: ConnectionId,
+        marks: Sequence[str],
+        *,
+        at: datetime,
+    ) -> bool:
+        """Whether a sender with one of these marks was forgotten after ``at``."""
+        found = exists().where(
+            TombstoneRow.tenant_id == session.tenant_id,
+            TombstoneRow.connection_id == connection_id,
+            TombstoneRow.mark.in_(marks),
+            TombstoneRow.until > at,
+        )
+        return bool(await session.scalar(select(found)))
 
     async def find(self, session: TenantSession, learner_id: LearnerId) -> Learner | None:
         """The learner with this id, if it is one of the tenant's."""

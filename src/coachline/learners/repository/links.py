@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ConnectionId, IdentityId, LearnerId, new_id
@@ -81,6 +82,14 @@ class LinkRepository:
             update(LearnerRow)
             .where(LearnerRow.tenant_id == session.tenant_id, LearnerRow.id.in_(learners))
             .values(name=None)
+        )
+
+    async def add_nobody(self, session: TenantSession, learner_id: LearnerId) -> None:
+        """Make a learner of whom nothing is known, unless there is one."""
+        await session.execute(
+            insert(LearnerRow)
+            .values(tenant_id=session.tenant_id, id=learner_id, time_zone="UTC", language="und")
+            .on_conflict_do_nothing(index_elements=["tenant_id", "id"])
         )
 
     async def remove_marks(
