@@ -13,21 +13,56 @@ from fastapi import APIRouter, FastAPI, Response
 
 from coachline import __version__
 from coachline.bootstrap import Services
-from coachline.conversation.routes import ConversationRoutes
+from coachline.console import (
+    SAFETY_FIELDS,
+    ChannelDesk,
+    MonitorDesk,
+    Pages,
+    PeopleDesk,
+    ProfileDesk,
+    ReviewDesk,
+    Shelf,
+)
+from coachline.console.routes import (
+    AccountRoutes,
+    AssetRoutes,
+    CannedPages,
+    ChannelPages,
+    ConversationPages,
+    DeliveryPages,
+    Desk,
+    InboxRoutes,
+    KnowledgePages,
+    LearnerPages,
+    LiveRoutes,
+    MonitorPages,
+    OverviewRoutes,
+    PeoplePages,
+    ProviderRoutes,
+    SafetyPages,
+    SettingsPages,
+    SignInRoutes,
+    SteppingIn,
+)
+from coachline.conversation.routes import ConversationRoutes, NoteRoutes, SafetyRoutes
 from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.errors import Conflict
-from coachline.foundation.http import Guard, install
+from coachline.foundation.http import Guard, greet_below, install
 from coachline.foundation.settings import Settings, find_listener
 from coachline.foundation.slow_clients import ClientLimits, ImpatientHttp
 from coachline.knowledge.routes import KnowledgeRoutes
 from coachline.learners.routes import LearnerRoutes
+from coachline.messaging import IntakeGate
 from coachline.messaging.routes import (
+    CoachRoutes,
     ConnectionRoutes,
     InstallRoutes,
+    ProposalRoutes,
     ReplyRoutes,
     WebhookRoutes,
 )
-from coachline.tenancy.routes import TenancyRoutes
+from coachline.monitoring.routes import DeliveryRoutes, EndpointRoutes, FeedRoutes, UsageRoutes
+from coachline.tenancy.routes import StaffRoutes, TenancyRoutes
 
 _READY_SECONDS = 3.0
 # On SIGTERM an open connection may still bring one request; a tenth of the drain, at most this.
@@ -57,16 +92,32 @@ def create_app(services: Services, extra: Sequence[APIRouter] = ()) -> FastAPI:
     )
     install(app, max_body_bytes=services.settings.max_body_bytes)
     guard = Guard(services.keys, services.limits)
+    pages = Pages(services.clock)
+    desk = Desk(services.sign_in.sessions, pages, origins=services.console_origins)
+    greet_below(app, "/console", desk.greet)
+    for router in (
+        *_rest(services, guard),
+        *_console(services, pages, desk),
+        *_monitors(services, guard),
+        _operations(services),
+        *extra,
+    ):
+        app.include_router(router)
+    return app
+
+
+def _rest(services: Services, guard: Guard) -> list[APIRouter]:
     public_url = services.public_url
     webhooks = WebhookRoutes(
         services.connections,
         services.intake,
+        IntakeGate(services.clock, connections=services.settings.database_pool_size),
         services.limits,
         services.clock,
         services.metrics,
         public_url=public_url,
     )
-    routers = [
+    return [
         webhooks.router,
         TenancyRoutes(
             services.tenants, services.keys, services.audit, services.database, guard
@@ -75,14 +126,135 @@ def create_app(services: Services, extra: Sequence[APIRouter] = ()) -> FastAPI:
         InstallRoutes(services.installs, services.limits, public_url=public_url).router,
         ReplyRoutes(services.troubles, guard).router,
         LearnerRoutes(services.learners, guard).router,
-        ConversationRoutes(services.transcripts, services.export, guard, services.clock).router,
+        CoachRoutes(services.takeovers, services.attention, services.inbox, guard).router,
+        ProposalRoutes(services.proposals, guard).router,
+        NoteRoutes(services.notes, services.canned_replies, guard).router,
+        SafetyRoutes(services.safety.reviews, guard).router,
+        ConversationRoutes(
+            services.transcripts, services.export, services.erasure, guard, services.clock
+        ).router,
         KnowledgeRoutes(services.documents, services.retrieval, guard).router,
-        _operations(services),
-        *extra,
+        StaffRoutes(services.sign_in.staff, guard).router,
+        ProviderRoutes(services.sign_in.providers, guard).router,
     ]
-    for router in routers:
-        app.include_router(router)
-    return app
+
+
+def _monitors(services: Services, guard: Guard) -> list[APIRouter]:
+    monitors = services.monitors
+    return [
+        FeedRoutes(monitors.feed, monitors.live_feed, guard).router,
+        EndpointRoutes(monitors.endpoints, guard).router,
+        DeliveryRoutes(monitors.deliveries, guard).router,
+        UsageRoutes(monitors.usage, services.tenants, guard).router,
+    ]
+
+
+def _console(services: Services, pages: Pages, desk: Desk) -> list[APIRouter]:
+    sign_in, reading, monitors = services.sign_in, services.reading, services.monitors
+    return [
+        AssetRoutes().router,
+        SignInRoutes(sign_in.entrance, pages, desk, services.limits).router,
+        AccountRoutes(sign_in.sessions, pages, desk).router,
+        LiveRoutes(sign_in.sessions, monitors.feed, monitors.live_feed, desk).router,
+        InboxRoutes(services.inbox, services.connections, monitors.feed, pages, desk).router,
+        ConversationPages(
+            reading.talks,
+            reading.cards,
+            reading.explaining,
+            services.inbox,
+            services.proposals,
+            services.notes,
+            services.canned_replies,
+            reading.people,
+            monitors.feed,
+            pages,
+            desk,
+        ).router,
+        SteppingIn(
+            services.takeovers, services.attention, services.proposals, services.notes, pages, desk
+        ).router,
+        CannedPages(services.canned_replies, pages, desk).router,
+        LearnerPages(
+            services.learners,
+            services.export,
+            services.erasure,
+            services.clock,
+            pages,
+            desk,
+        ).router,
+        *_organisation(services, pages, desk),
+        *_watch(services, pages, desk),
+    ]
+
+
+def _organisation(services: Services, pages: Pages, desk: Desk) -> list[APIRouter]:
+    """The console's pages of the organisation as a whole."""
+    shelf = Shelf(services.documents, max_body_bytes=services.settings.max_body_bytes)
+    return [
+        OverviewRoutes(services.monitors.usage, pages, desk).router,
+        KnowledgePages(services.documents, services.retrieval, shelf, pages, desk).router,
+        ChannelPages(
+            ChannelDesk(services.registry, services.connections, services.installs),
+            services.connections,
+            services.trials,
+            pages,
+            desk,
+            public_url=services.public_url,
+        ).router,
+        SettingsPages(
+            ProfileDesk(
+                services.tenants,
+                services.previews,
+                has_field=lambda name: name not in SAFETY_FIELDS,
+            ),
+            services.tenants,
+            services.keys,
+            services.audit,
+            services.database,
+            pages,
+            desk,
+            rates=services.limits.rates,
+        ).router,
+        PeoplePages(
+            PeopleDesk(
+                services.sign_in.staff,
+                services.sign_in.tickets,
+                services.sign_in.providers,
+                public_url=services.public_url,
+            ),
+            services.sign_in.staff,
+            services.sign_in.providers,
+            pages,
+            desk,
+        ).router,
+    ]
+
+
+def _watch(services: Services, pages: Pages, desk: Desk) -> list[APIRouter]:
+    """The console's pages of who watches, and of what is watched for."""
+    monitors, safety, reading = services.monitors, services.safety, services.reading
+    return [
+        MonitorPages(
+            MonitorDesk(monitors.endpoints, monitors.deliveries),
+            monitors.endpoints,
+            monitors.deliveries,
+            pages,
+            desk,
+        ).router,
+        DeliveryPages(monitors.deliveries, pages, desk).router,
+        SafetyPages(
+            ReviewDesk(
+                safety.reviews, safety.guard, services.tenants, reading.people, services.database
+            ),
+            safety.reviews,
+            ProfileDesk(
+                services.tenants, services.previews, has_field=lambda name: name in SAFETY_FIELDS
+            ),
+            services.tenants,
+            pages,
+            desk,
+        ).router,
+    ]
 
 
 def _operations(services: Services) -> APIRouter:
@@ -188,6 +360,7 @@ class HttpServer:
         listener: where clients come.
         drain_seconds: how long requests under way may still take after :meth:`stop`.
         limits: what a client may take its time for.
+        close_streams: ends the answers that would else go on for ever.
     """
 
     def __init__(
@@ -197,6 +370,7 @@ class HttpServer:
         *,
         drain_seconds: float,
         limits: ClientLimits | None = None,
+        close_streams: Callable[[], None] | None = None,
     ) -> None:
         waiting: dict[ImpatientHttp, None] = {}
         http = partial(ImpatientHttp, limits or ClientLimits(), waiting)
@@ -217,6 +391,7 @@ class HttpServer:
             )
         )
         self._listener = listener
+        self._close_streams = close_streams
 
     async def run(self, on_started: Callable[[], None] | None = None) -> None:
         """Serve until :meth:`stop`, then finish the requests under way."""
@@ -224,5 +399,7 @@ class HttpServer:
         await self._server.serve(sockets=[self._listener])
 
     def stop(self) -> None:
-        """Accept nothing more."""
+        """Accept nothing more, and end what streams."""
         self._server.should_exit = True
+        if self._close_streams is not None:
+            self._close_streams()

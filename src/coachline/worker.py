@@ -13,17 +13,30 @@ from coachline.conversation import ERASE_JOB, SUMMARISE_JOB
 from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.engine import Payload, RetryLater
 from coachline.foundation.errors import LeaseLost
-from coachline.foundation.ids import ConversationId, DocumentId, LearnerId, TenantId
+from coachline.foundation.ids import ConversationId, DocumentId, LearnerId, ProposalId, TenantId
 from coachline.foundation.job_runner import JobRunner
 from coachline.foundation.settings import Settings
 from coachline.foundation.tasks import finish
-from coachline.knowledge import INGEST_JOB, REBUILD_JOB
-from coachline.messaging import CONVERSATION_JOB, Lease, Turn, TurnOvertaken, TurnTrace
+from coachline.knowledge import INGEST_JOB, PURGE_JOB, REBUILD_JOB
+from coachline.messaging import (
+    CONVERSATION_JOB,
+    ESCALATE_JOB,
+    PROPOSAL_JOB,
+    Lease,
+    Turn,
+    TurnOvertaken,
+    TurnTrace,
+)
+from coachline.monitoring import DELIVER_JOB
 
 _LEASE_RETRY_SECONDS = 1.0
 _ABANDON_SECONDS = 3.0
 _ABANDON_PAUSE_SECONDS = 0.2
 _MOST_TRIES = 5
+# Of a turn, beside the model's answer: what is fetched, looked up and stored.
+_LEASES_BESIDE = 2
+# Of a job: a turn, and as long again for what is sent before and after it.
+_TURNS_A_JOB = 2
 # Documents, rebuilds and summaries take long; the other places are for conversations.
 _LONG_JOBS_AT_ONCE = 8
 
@@ -31,10 +44,17 @@ log = structlog.get_logger()
 
 
 class Worker:
-    """Does one conversation, document or summary at a time, as often as the engine calls."""
+    """Does one conversation, document or summary at a time, as often as the engine calls.
 
-    def __init__(self, services: Services) -> None:
+    Args:
+        turn_seconds: the longest a turn may take. Everything in it has a deadline of its own, so
+            this strikes only where one is missing: the turn has failed then, like any other. A
+            whole job gets twice as long, and is given back then.
+    """
+
+    def __init__(self, services: Services, *, turn_seconds: float = 240.0) -> None:
         self._services = services
+        self._turn_seconds = turn_seconds
 
     async def on_bell(self, payload: Payload) -> None:
         """Look at one conversation: settle its outbox, answer one burst, settle again.
@@ -57,7 +77,10 @@ class Worker:
             tenant_id=str(lease.tenant_id), conversation_id=str(lease.conversation_id)
         ):
             try:
-                async with self._services.queue.kept(lease):
+                async with (
+                    self._services.queue.kept(lease),
+                    asyncio.timeout(_TURNS_A_JOB * self._turn_seconds),
+                ):
                     failed = await self._work(lease)
             except LeaseLost:
                 metrics.leases_lost.inc()
@@ -71,8 +94,8 @@ class Worker:
             except DatabaseUnavailable:
                 raise
             except Exception:
-                # A connection that cannot be opened, for one: the next look comes after a pause,
-                # not when the lease runs out.
+                # A connection that cannot be opened, for one, or a call that never ended: the next
+                # look comes after a pause, not when the lease runs out.
                 log.exception("conversation.failed")
                 failed = True
             await self._services.queue.release(lease, failed=failed)
@@ -102,7 +125,8 @@ class Worker:
     async def _answer(self, turn: Turn) -> bool:
         services = self._services
         try:
-            await services.orchestrator.answer(turn)
+            async with asyncio.timeout(self._turn_seconds):
+                await services.orchestrator.answer(turn)
         except (LeaseLost, TurnOvertaken):
             raise
         except (asyncio.CancelledError, DatabaseUnavailable):
@@ -164,6 +188,39 @@ class Worker:
         """Make one tenant's vectors anew."""
         await self._services.rebuild.run(TenantId(UUID(payload["tenant_id"])))
 
+    async def on_proposal(self, payload: Payload) -> None:
+        """Send or drop a proposal that no coach decided in time.
+
+        Raises:
+            RetryLater: its time is not over.
+        """
+        await self._services.proposals.expire(
+            TenantId(UUID(payload["tenant_id"])), ProposalId(UUID(payload["proposal_id"]))
+        )
+
+    async def on_escalation(self, payload: Payload) -> None:
+        """Tell once more of learners who asked for a human and wait."""
+        await self._services.attention.escalate(TenantId(UUID(payload["tenant_id"])))
+
+    async def sweep_coaches(self) -> None:
+        """Hand back what coaches left, and take up proposals and requests whose job was lost."""
+        for tenant in await self._services.tenants.list():
+            if tenant.status != "active":
+                continue
+            await self._services.takeovers.sweep(tenant.id)
+            await self._services.proposals.sweep(tenant.id)
+            await self._services.attention.escalate(tenant.id)
+
+    async def on_purge(self, payload: Payload) -> None:
+        """Take an erased tenant's vectors out of their files.
+
+        Raises:
+            RetryLater: the vector store cannot be used now.
+        """
+        tenant_id = TenantId(UUID(payload["tenant_id"]))
+        await self._services.erasing.tenants.remove_keys(tenant_id)
+        await self._services.erasing.purge.run(tenant_id, is_last_look=payload["round"] == "2")
+
     async def sweep_erasures(self) -> None:
         """Take up erasures whose job was lost."""
         for tenant in await self._services.tenants.list():
@@ -175,6 +232,11 @@ class Worker:
             if tenant.status == "active":
                 await self._services.ingestion.sweep(tenant.id)
 
+    async def sweep_feed(self) -> None:
+        """Take up events and deliveries that nobody heard of."""
+        await self._services.monitors.dispatcher.sweep()
+        await self._services.monitors.rounds.sweep()
+
 
 def build_runner(services: Services, settings: Settings, worker_url: str) -> JobRunner:
     """The engine of this process with every job and schedule that it knows."""
@@ -183,14 +245,24 @@ def build_runner(services: Services, settings: Settings, worker_url: str) -> Job
         concurrency=settings.worker_concurrency,
         heartbeat_seconds=settings.lease_seconds,
     )
-    worker = Worker(services)
+    worker = Worker(
+        services, turn_seconds=settings.answer_seconds + _LEASES_BESIDE * settings.lease_seconds
+    )
     runner.on(CONVERSATION_JOB, worker.on_bell)
     runner.on(INGEST_JOB, worker.on_document, at_once=_LONG_JOBS_AT_ONCE)
     runner.on(REBUILD_JOB, worker.on_rebuild, at_once=1)
+    runner.on(PURGE_JOB, worker.on_purge, at_once=1)
     runner.on(ERASE_JOB, worker.on_erasure, at_once=_LONG_JOBS_AT_ONCE)
     runner.on(SUMMARISE_JOB, worker.on_summary, at_once=_LONG_JOBS_AT_ONCE)
+    runner.on(PROPOSAL_JOB, worker.on_proposal, at_once=_LONG_JOBS_AT_ONCE)
+    runner.on(ESCALATE_JOB, worker.on_escalation, at_once=_LONG_JOBS_AT_ONCE)
+    runner.every("sweep_coaches", "* * * * *", worker.sweep_coaches)
     runner.every("sweep", f"* * * * * */{int(settings.sweep_seconds)}", services.queue.sweep)
     runner.every("sweep_documents", "*/5 * * * *", worker.sweep_documents)
     runner.every("sweep_erasures", "*/15 * * * *", worker.sweep_erasures)
-    runner.beside(services.listener.run, services.listener.stop)
+    runner.on(DELIVER_JOB, services.monitors.rounds.on_bell)
+    runner.every("sweep_feed", f"* * * * * */{int(settings.sweep_seconds)}", worker.sweep_feed)
+    runner.every("sweep_feed_age", "17 * * * *", services.monitors.retention.sweep)
+    for companion in (services.listener, services.monitors.dispatcher, services.monitors.rounds):
+        runner.beside(companion.run, companion.stop)
     return runner

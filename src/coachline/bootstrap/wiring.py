@@ -7,37 +7,48 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 
 from coachline import conversation as conversing
+from coachline.bootstrap.console_wiring import Reading, SignIn, wire_reading, wire_sign_in
+from coachline.bootstrap.erasing_wiring import Erasing, wire_erasing
 from coachline.bootstrap.model_wiring import ModelWiring
-from coachline.bootstrap.needs import need
-from coachline.bootstrap.wired import Services, public_url
+from coachline.bootstrap.monitor_wiring import Footing, MonitorWiring
+from coachline.bootstrap.needs import need, need_seal
+from coachline.bootstrap.wired import Safety, Services, public_url
 from coachline.conversation import (
+    CannedReplies,
     Commands,
     ConversationRules,
     Desk,
     Ears,
     Erasure,
+    ErasureTraces,
     Export,
     Hearing,
     Helping,
     History,
+    HumanRequests,
     Linking,
+    Notes,
     Notices,
     Orchestrator,
     Pausing,
+    PromptPreviews,
     Reach,
     Redaction,
     Rights,
+    RuleCheck,
+    Safeguard,
+    SafetyReviews,
     Sources,
     Summaries,
+    Writing,
 )
 from coachline.foundation.database import Database
 from coachline.foundation.engine import Engine
-from coachline.foundation.errors import SettingsInvalid
 from coachline.foundation.metrics import Metrics
 from coachline.foundation.outgoing import Outgoing, open_outgoing
 from coachline.foundation.redis import Redis, open_redis
-from coachline.foundation.seal import Seal, parse_master_keys
-from coachline.foundation.settings import PREFIX, Settings
+from coachline.foundation.seal import Seal
+from coachline.foundation.settings import Settings
 from coachline.foundation.shared_clock import SharedClock
 from coachline.knowledge import (
     Documents,
@@ -49,22 +60,26 @@ from coachline.knowledge import (
 )
 from coachline.learners import Consent, Identities, LearnerRights, Learners, LinkCodes
 from coachline.messaging import (
+    Attention,
     Belonging,
     Connections,
     Delivery,
     DeliveryRules,
     Drafts,
     Files,
+    Inbox,
     Installs,
     Intake,
     Listener,
     Pace,
     Posting,
+    Proposals,
     Queue,
     QueueRules,
     Receipts,
     References,
     Registry,
+    Takeovers,
     Transcripts,
     Trials,
     Troubles,
@@ -128,26 +143,30 @@ class _Wiring:
             trials=Trials(database, connections, self._identities, consent, self._audit, clock),
             troubles=Troubles(database, connections, self._queue, self._audit),
             ledger=self._ledger,
-            delivery=Delivery(
-                database,
-                connections,
-                consent,
-                self._pace,
-                clock,
-                self._metrics,
-                self._delivery_rules,
-            ),
+            delivery=self._delivery,
             posting=self._posting,
+            takeovers=self._takeovers,
+            attention=self._attention,
+            proposals=self._proposals,
+            inbox=Inbox(database),
+            notes=self._notes,
+            canned_replies=CannedReplies(database),
+            safety=Safety(self._safeguard, self._safety_reviews),
             transcripts=self._transcripts,
             documents=Documents(database, engine, self._audit),
             ingestion=Ingestion(database, engine, vectors, embedder, self._audit, clock),
             retrieval=self._retrieval,
             rebuild=Rebuild(database, engine, vectors, embedder),
             rebuild_requests=RebuildRequests(database, engine, self._audit),
+            erasing=self._erasing,
             summaries=self._summaries,
             erasure=self._erasure,
-            export=Export(database, self._rights, self._transcripts),
+            export=self._export,
             orchestrator=Orchestrator(self._steps, self._conversation_rules, clock),
+            sign_in=self._sign_in,
+            reading=self._reading,
+            monitors=self._monitors,
+            previews=PromptPreviews(self._retrieval, self._conversation_rules, clock),
         )
 
     @cached_property
@@ -162,6 +181,19 @@ class _Wiring:
         self._stack.push_async_callback(database.close)
         return database
 
+    @property
+    def _erasing(self) -> Erasing:
+        settings, vectors = self._settings, self._models.vectors
+        return wire_erasing(
+            settings, self._database, self._tenants, self._redis, self._seal, vectors
+        )
+
+    @property
+    def _export(self) -> Export:
+        return Export(
+            self._database, self._rights, self._transcripts, self._notes, self._safety_reviews
+        )
+
     @cached_property
     def _keys(self) -> Keys:
         return Keys(self._database, self._clock)
@@ -173,6 +205,33 @@ class _Wiring:
     @cached_property
     def _audit(self) -> AuditLog:
         return AuditLog(self._clock)
+
+    @cached_property
+    def _sign_in(self) -> SignIn:
+        return wire_sign_in(
+            self._database,
+            self._tenants,
+            self._keys,
+            self._audit,
+            self._seal,
+            self._http,
+            self._clock,
+            public_url=public_url(self._settings),
+        )
+
+    @property
+    def _reading(self) -> Reading:
+        return wire_reading(
+            self._database,
+            self._sign_in.staff,
+            self._keys,
+            self._transcripts,
+            self._takeovers,
+            self._learners,
+            self._connections,
+            self._retrieval,
+            self._rights,
+        )
 
     @cached_property
     def _limits(self) -> Limits:
@@ -204,14 +263,57 @@ class _Wiring:
         return LearnerRights(self._clock, self._consent, self._codes, self._seal)
 
     @cached_property
+    def _delivery(self) -> Delivery:
+        return Delivery(
+            self._database,
+            self._connections,
+            self._consent,
+            self._pace,
+            self._clock,
+            self._metrics,
+            self._delivery_rules,
+        )
+
+    @cached_property
     def _posting(self) -> Posting:
         return Posting(self._database, self._connections, self._queue)
 
     @cached_property
+    def _takeovers(self) -> Takeovers:
+        return Takeovers(self._database, self._connections, self._queue, self._audit)
+
+    @cached_property
+    def _attention(self) -> Attention:
+        return Attention(self._database, self._engine, self._queue, self._audit)
+
+    @cached_property
+    def _proposals(self) -> Proposals:
+        return Proposals(self._database, self._connections, self._queue, self._engine, self._audit)
+
+    @cached_property
+    def _notes(self) -> Notes:
+        return Notes(self._database, self._transcripts)
+
+    @cached_property
     def _erasure(self) -> Erasure:
+        traces = ErasureTraces(self._database, self._engine, self._redis, self._models.vectors)
         return Erasure(
-            self._database, self._engine, self._rights, Belonging(self._seal), self._clock
+            self._database,
+            self._engine,
+            self._rights,
+            Belonging(self._seal),
+            traces,
+            self._audit,
+            self._clock,
         )
+
+    @cached_property
+    def _safeguard(self) -> Safeguard:
+        return Safeguard(RuleCheck(), self._models.models, self._notices)
+
+    @cached_property
+    def _safety_reviews(self) -> SafetyReviews:
+        return SafetyReviews(self._database, self._audit, self._clock)
 
     @cached_property
     def _notices(self) -> Notices:
@@ -232,6 +334,7 @@ class _Wiring:
             pausing=Pausing(database, self._consent, codes, self._clock),
             rights=Rights(database, self._rights, belonging, self._connections, self._erasure),
             sources=Sources(self._references, self._retrieval),
+            humans=HumanRequests(self._attention),
             ledger=self._ledger,
         )
 
@@ -294,11 +397,7 @@ class _Wiring:
 
     @cached_property
     def _seal(self) -> Seal:
-        keys = need(self._settings.master_keys, "master_keys")
-        try:
-            return parse_master_keys(keys)
-        except SettingsInvalid as error:
-            raise SettingsInvalid(f"{PREFIX}MASTER_KEYS is wrong. {error.message}") from None
+        return need_seal(self._settings)
 
     @cached_property
     def _queue(self) -> Queue:
@@ -336,6 +435,23 @@ class _Wiring:
         return Retrieval(self._database, self._models.vectors, self._models.embedder)
 
     @cached_property
+    def _monitors(self) -> MonitorWiring:
+        footing = Footing(
+            database=self._database,
+            engine=self._engine,
+            redis=self._redis,
+            http=self._http,
+            seal=self._seal,
+            tenants=self._tenants,
+            learners=self._learners,
+            connections=self._connections,
+            audit=self._audit,
+            clock=self._clock,
+            metrics=self._metrics,
+        )
+        return MonitorWiring(self._settings, footing)
+
+    @cached_property
     def _conversation_rules(self) -> ConversationRules:
         return ConversationRules(
             chat_model=self._settings.chat_model,
@@ -368,8 +484,17 @@ class _Wiring:
             notices=self._notices,
             history=History(self._database, self._transcripts, window_tokens=window_tokens),
             retrieval=self._retrieval,
-            models=self._models.models,
-            drafts=Drafts(self._connections, self._ledger, self._pace, self._clock),
+            safeguard=self._safeguard,
+            reviews=self._safety_reviews,
+            writing=Writing(
+                self._models.models,
+                Drafts(self._connections, self._ledger, self._pace, self._clock),
+                self._ledger,
+                self._safeguard,
+                self._conversation_rules,
+            ),
             ledger=self._ledger,
             summaries=self._summaries,
+            notes=self._notes,
+            proposals=self._proposals,
         )

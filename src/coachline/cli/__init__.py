@@ -10,13 +10,24 @@ from coachline.cli import (
     chat,
     connect,
     connections,
+    console,
+    deliveries,
     doctor,
+    endpoints,
+    feed,
     keys,
     knowledge,
     lab,
+    learners,
     messages,
+    notes,
+    proposals,
     replies,
+    safety,
     servers,
+    staff,
+    takeovers,
+    usage,
 )
 from coachline.cli import tenants as tenant_commands
 
@@ -31,16 +42,28 @@ for command in (servers.up, servers.serve, servers.work, servers.migrate, doctor
     app.command()(command)
 app.command()(chat.chat)
 app.command()(messages.why)
+app.command()(feed.feed)
 app.command()(lab.lab)
 app.command()(backup.backup)
 app.command()(backup.restore)
+app.command()(tenant_commands.compact)
 app.add_typer(tenant_commands.app, name="tenant")
 app.add_typer(keys.app, name="key")
+app.add_typer(staff.app, name="staff")
+app.add_typer(console.app, name="console")
 app.add_typer(connect.app, name="connect")
 app.add_typer(connections.app, name="connection")
 app.add_typer(replies.app, name="reply")
+app.add_typer(endpoints.app, name="endpoint")
+app.add_typer(deliveries.app, name="delivery")
+app.add_typer(takeovers.app, name="takeover")
+app.add_typer(proposals.app, name="proposal")
+app.add_typer(notes.app, name="note")
+app.add_typer(safety.app, name="safety")
+app.add_typer(learners.app, name="learner")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(channels.app, name="channel")
+app.add_typer(usage.app, name="usage")
 
 
 def main() -> None:

@@ -35,13 +35,15 @@ def backup(
     async def work() -> None:
         from coachline.bootstrap import Backups
 
-        async with _database(is_new=False) as settings:
-            manifest = await Backups(_owner_url(settings)).write(file, may_replace=force)
+        async with open_database(is_new=False) as settings:
+            manifest = await Backups(owner_url(settings)).write(file, may_replace=force)
         emit({"file": str(file), **_shown(manifest)}, as_json)
         if not as_json:
             Console(stderr=True).print(
                 f"The master keys are not in it: keep {PREFIX}MASTER_KEYS, or the file "
-                "secrets.json of the data folder, elsewhere."
+                "secrets.json of the data folder, elsewhere.\n"
+                "Who is erased from now on is still in it: `coachline learner erasures export` "
+                "writes the list that a restore erases again by."
             )
 
     run(work)
@@ -55,12 +57,22 @@ def restore(
         bool, typer.Option(help="Drop what the database holds, if it holds anything.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before dropping it.")] = False,
+    erasures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LIST",
+            exists=True,
+            dir_okay=False,
+            help="Whom to erase again: what `coachline learner erasures export` wrote.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the database what a backup says. Replies of the backup wait for `coachline reply`.
 
-    Stop the gateway first. Messages that were not answered in the backup are answered when it
-    starts again; vectors are made anew by its worker.
+    Whoever was erased since is erased again, as far as the list or the database that is replaced
+    tells. Stop the gateway first. Messages that were not answered in the backup are answered when
+    it starts again; vectors are made anew by its worker.
     """
     if replace and not yes:
         if as_json:
@@ -68,27 +80,42 @@ def restore(
         typer.confirm("Drop everything that the database holds now?", abort=True)
 
     async def work() -> None:
-        from coachline.bootstrap import Backups
+        from coachline.bootstrap import Backups, read_list
         from coachline.foundation.seal import parse_master_keys
 
-        async with _database(is_new=True) as settings:
+        told = None if erasures is None else read_list(erasures.read_text(encoding="utf-8"))
+        async with open_database(is_new=True) as settings:
             keys = settings.master_keys
             if keys is None:
                 raise SettingsInvalid(f"{PREFIX}MASTER_KEYS is not set.")
             seal = parse_master_keys(keys.get_secret_value())
-            done = await Backups(_owner_url(settings)).restore(file, seal, may_replace=replace)
-        emit(_told(done), as_json)
-        if not as_json and done.under_way.replies:
-            Console(stderr=True, soft_wrap=True).print(
-                f"{done.under_way.replies} replies were not yet sent in the backup. They may have "
-                "been since, so none is sent by itself: `coachline reply list --tenant NAME`."
+            done = await Backups(owner_url(settings)).restore(
+                file, seal, may_replace=replace, erasures=told
             )
+        emit(_told(done), as_json)
+        if not as_json:
+            _advise(done)
 
     run(work)
 
 
+def _advise(done: Restoration) -> None:
+    """Say what is left to a person."""
+    console = Console(stderr=True, soft_wrap=True)
+    if not done.is_erasure_known:
+        console.print(
+            f"Whoever was erased after {done.manifest.taken_at:%Y-%m-%d %H:%M} UTC is back, "
+            "since nothing told of it: `coachline learner erasures redo LIST`."
+        )
+    if done.under_way.replies:
+        console.print(
+            f"{done.under_way.replies} replies were not yet sent in the backup. They may have "
+            "been since, so none is sent by itself: `coachline reply list --tenant NAME`."
+        )
+
+
 @asynccontextmanager
-async def _database(*, is_new: bool) -> AsyncIterator[Settings]:
+async def open_database(*, is_new: bool) -> AsyncIterator[Settings]:
     """Settings that lead to PostgreSQL: one that runs, or that of this home, for as long.
 
     Args:
@@ -114,7 +141,12 @@ async def _database(*, is_new: bool) -> AsyncIterator[Settings]:
             await supervisor.stop()
 
 
-def _owner_url(settings: Settings) -> str:
+def owner_url(settings: Settings) -> str:
+    """The address of PostgreSQL as the owner of the schema.
+
+    Raises:
+        SettingsInvalid: it is not set.
+    """
     if settings.owner_database_url is None:
         raise SettingsInvalid(f"{PREFIX}OWNER_DATABASE_URL is not set.")
     return settings.owner_database_url.get_secret_value()
@@ -136,4 +168,6 @@ def _told(done: Restoration) -> dict[str, Any]:
         "tenants": done.tenants,
         "replies_held": done.under_way.replies,
         "messages_to_answer": done.under_way.events,
+        "learners_erased_again": done.redone.learners,
+        "tenants_erased_again": done.redone.tenants,
     }

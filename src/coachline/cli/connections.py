@@ -126,12 +126,15 @@ def enable(which: Which, tenant: TenantName, as_json: AsJson = False) -> None:
 
 @app.command()
 def reseal(tenant: TenantName, as_json: AsJson = False) -> None:
-    """Seal every configuration with the newest master key, while the gateway runs."""
+    """Seal all secrets of a tenant with the newest master key, while the gateway runs."""
 
     async def work() -> None:
         async with open_services() as services:
             found = await services.tenants.get_by_name(tenant)
-            emit({"resealed": await services.connections.reseal(found.id)}, as_json)
+            resealed = await services.connections.reseal(found.id)
+            resealed += await services.monitors.endpoints.reseal(found.id)
+            resealed += await services.sign_in.providers.reseal(found.id)
+            emit({"resealed": resealed}, as_json)
 
     run(work)
 

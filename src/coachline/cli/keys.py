@@ -28,7 +28,7 @@ def create(
     name: Annotated[str, typer.Argument(help="What people call the key.")],
     tenant: TenantName,
     scope: Annotated[
-        list[str], typer.Option(help="read, knowledge, connections or admin; repeatable.")
+        list[str], typer.Option(help="read, coach, knowledge, connections or admin; repeatable.")
     ],
     expires_in_days: Annotated[
         int | None, typer.Option(min=1, max=36_500, help="Days until it ends.")

@@ -17,6 +17,7 @@ from rich.console import Console
 from coachline import __version__
 from coachline.cli.support import WRONG_USE, complete, fail, told, with_values
 from coachline.foundation.errors import CoachlineError, SettingsInvalid, Unavailable
+from coachline.foundation.heap import freeze_heap
 from coachline.foundation.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -105,7 +106,12 @@ async def _serve(settings: Settings) -> None:
 
     settings, listener = _listen(complete(settings), open_socket)
     async with bootstrap.open_services(settings) as services, _in_step(services):
-        server = HttpServer(create_app(services), listener, drain_seconds=settings.drain_seconds)
+        server = HttpServer(
+            create_app(services),
+            listener,
+            drain_seconds=settings.drain_seconds,
+            close_streams=services.monitors.live_feed.close,
+        )
         await _until_told(
             server.run(lambda: Console().print(f"Serving at {services.public_url}")), server.stop
         )
@@ -255,15 +261,21 @@ async def _run_everything(
         _in_step(services),
     ):
         demo = await _prepare_demo(services) if with_demo else None
+        console_link = await _make_console_link(services) if with_demo else ""
         routers = [demo.router] if demo else []
         server = HttpServer(
-            create_app(services, routers), listener, drain_seconds=settings.drain_seconds
+            create_app(services, routers),
+            listener,
+            drain_seconds=settings.drain_seconds,
+            close_streams=services.monitors.live_feed.close,
         )
         runner = build_runner(services, settings, _worker_url(settings)) if works else None
 
         def announce() -> None:
             if demo is not None:
                 console.print(f"\nTalk to the demo coach: [bold]{services.public_url}/[/]")
+            if console_link:
+                console.print(f"Coach's side, good once: [bold]{console_link}[/]", soft_wrap=True)
             console.print(f"REST: {services.public_url}/openapi.json   Ctrl-C stops everything.")
 
         def stop() -> None:
@@ -286,6 +298,15 @@ async def _prepare_demo(services: Services) -> DemoRoutes | None:
     if chat is None:
         return None
     return DemoRoutes(chat, services.http, services.clock, public_url=services.public_url)
+
+
+async def _make_console_link(services: Services) -> str:
+    """A link that signs in to the demo's console: once, on this machine, within ten minutes."""
+    from coachline.local import DEMO_TENANT
+
+    tenant = await services.tenants.get_by_name(DEMO_TENANT)
+    ticket = await services.sign_in.tickets.issue_link(tenant.id, is_local=True, actor="cli")
+    return f"http://127.0.0.1:{services.settings.port}/console/sign-in/link?ticket={ticket}"
 
 
 async def _together(
@@ -313,6 +334,7 @@ async def _together(
 
 async def _until_told(running: Awaitable[None], *stops: Callable[[], None]) -> None:
     """Await ``running``; the first SIGINT or SIGTERM calls ``stops``, a second one cancels."""
+    freeze_heap()
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(running)
     told = False

@@ -2,6 +2,7 @@
 
 from coachline.local.catalogue import CHAT_MODEL, EMBED_MODEL
 from coachline.local.chroma import ChromaProcess
+from coachline.local.demo import TENANT as DEMO_TENANT
 from coachline.local.demo import Demo, DemoChat
 from coachline.local.disks import Disk, look_at_disk
 from coachline.local.errors import HomeInUse, LocalServerError
@@ -23,6 +24,7 @@ from coachline.local.worker_process import WorkerProcess
 
 __all__ = [
     "CHAT_MODEL",
+    "DEMO_TENANT",
     "EMBED_MODEL",
     "ChromaProcess",
     "ConnectionShut",

@@ -50,7 +50,7 @@ class ChromaProcess:
         return f"http://127.0.0.1:{self._port}"
 
     async def start(self) -> None:
-        """Start the server and wait until it answers.
+        """Start the server and wait until it answers, at the same address whenever it is called.
 
         Raises:
             LocalServerError: no program, or no answer in time; the message has the log's end.
@@ -60,10 +60,11 @@ class ChromaProcess:
             raise LocalServerError(
                 "The `chroma` program is not installed; set COACHLINE_CHROMA_URL to a server."
             )
-        # Chroma cannot take a socket that is open already; the gap is retried by nobody, because
-        # a port that is taken in it ends the child and says so.
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        if not self._port:
+            # Chroma cannot take a socket that is open already; the gap is retried by nobody,
+            # because a port that is taken in it ends the child and says so.
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self._port = free.getsockname()[1]
         places = ["--path", str(self._folder), "--host", "127.0.0.1", "--port", str(self._port)]
         self._child = ChildProcess(
             "Chroma",
@@ -73,6 +74,16 @@ class ChromaProcess:
         )
         await self._child.start()
         await self._child.wait_ready(self._answers, START_SECONDS)
+
+    async def wait(self) -> int:
+        """Wait for as long as the server runs; its exit status, negative for a signal.
+
+        Raises:
+            LocalServerError: it was not started.
+        """
+        if self._child is None:
+            raise LocalServerError("The Chroma server was not started.")
+        return await self._child.wait()
 
     async def stop(self) -> None:
         """Stop the server and wait until it has ended."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from urllib.parse import urlsplit
 
 from coachline.local.errors import LocalServerError
 from coachline.local.home import Home
@@ -37,6 +38,8 @@ class ModelProcess:
     async def start(self) -> str:
         """Check the model files, start the server, wait until it answers; return its address.
 
+        That is the same one whenever it is called.
+
         Raises:
             LocalServerError: a model file is absent or wrong, or the server does not start; the
                 message has the end of its log.
@@ -56,6 +59,7 @@ class ModelProcess:
         )
         await self._child.start()
         await self._child.wait_ready(self._is_announced, START_SECONDS)
+        self._port = urlsplit(self.url).port or 0
         return self.url
 
     @property
@@ -68,6 +72,16 @@ class ModelProcess:
         if not self.pid:
             raise LocalServerError("The model server does not run.")
         return self._ready_file.read_text(encoding="ascii")
+
+    async def wait(self) -> int:
+        """Wait for as long as the server runs; its exit status, negative for a signal.
+
+        Raises:
+            LocalServerError: it was not started.
+        """
+        if self._child is None:
+            raise LocalServerError("The model server was not started.")
+        return await self._child.wait()
 
     async def stop(self) -> None:
         """Stop the server and wait until it has ended."""

@@ -127,6 +127,16 @@ class PostgresServer:
             os.close(lock)
         await self._child.wait_ready(self._answers, START_SECONDS)
 
+    async def wait(self) -> int:
+        """Wait for as long as the server runs; its exit status, negative for a signal.
+
+        Raises:
+            LocalServerError: it was not started.
+        """
+        if self._child is None:
+            raise LocalServerError("PostgreSQL was not started.")
+        return await self._child.wait()
+
     async def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """Stop the server and wait until it has ended.
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from typing import Protocol
 
 import aiohttp
 
 from coachline.foundation.settings import Settings
 from coachline.local.chroma import ChromaProcess
 from coachline.local.home import Home
+from coachline.local.keeper import Child, Keeper
 from coachline.local.model_process import ModelProcess
 from coachline.local.postgres import PostgresServer, ensure_database
 from coachline.local.valkey import ValkeyServer
@@ -25,8 +27,12 @@ _EMBEDDING_WORDS = ("embed", "minilm", "bge-", "e5-")
 Report = Callable[[str, str], None]
 
 
+class _Server(Child, Protocol):
+    async def stop(self) -> None: ...
+
+
 class Supervisor:
-    """The embedded servers of one home.
+    """The embedded servers of one home; one that dies is started again where it was.
 
     Args:
         home: the locked data folder.
@@ -81,7 +87,7 @@ class Supervisor:
             LocalServerError: it does not start.
         """
         server = ChromaProcess(self._home.chroma, log=self._home.logs / "chroma.log")
-        await self._begin(server.start, server.stop)
+        await self._begin("ChromaDB", server)
         self._report("ChromaDB", f"embedded, process {server.pid}")
         self._embedded.add("chroma_url")
         return {"chroma_url": server.url}
@@ -100,7 +106,7 @@ class Supervisor:
             self._report("PostgreSQL", "external")
             return
         server = PostgresServer(self._home.postgres, runtime=self._home.run)
-        await self._begin(server.start, server.stop)
+        await self._begin("PostgreSQL", server)
         await ensure_database(server, database=DATABASE, roles=passwords)
         for name, role in (
             ("database_url", "coachline_app"),
@@ -116,7 +122,7 @@ class Supervisor:
             self._report("Valkey", "external")
             return
         server = ValkeyServer(self._home.run, log=self._home.logs / "valkey.log")
-        await self._begin(server.start, server.stop)
+        await self._begin("Valkey", server)
         self._values["redis_url"] = server.url
         self._embedded.add("redis_url")
         self._report("Valkey", f"embedded, process {server.pid}")
@@ -132,7 +138,7 @@ class Supervisor:
             if settings.embed_url is not None or self._choose_embed_model(offered):
                 return
         server = ModelProcess(self._home)
-        await self._begin(server.start, server.stop)
+        await self._begin("The model server", server)
         if chat_url is not None:
             self._values["embed_url"] = server.url
             self._embedded.add("embed_url")
@@ -169,13 +175,12 @@ class Supervisor:
     def _model_name(self, field: str) -> str:
         return self._values.get(field) or str(getattr(self._settings, field))
 
-    async def _begin(
-        self,
-        start: Callable[[], Awaitable[object]],
-        stop: Callable[[], Awaitable[None]],
-    ) -> None:
-        self._stack.push_async_callback(stop)
-        await start()
+    async def _begin(self, name: str, server: _Server) -> None:
+        self._stack.push_async_callback(server.stop)
+        await server.start()
+        keeper = Keeper(name, server)
+        keeper.begin()
+        self._stack.push_async_callback(keeper.end)
 
 
 def _is_embedding(name: str) -> bool:

@@ -65,6 +65,16 @@ class ValkeyServer:
         await self._child.start()
         await self._child.wait_ready(self._answers, START_SECONDS)
 
+    async def wait(self) -> int:
+        """Wait for as long as the server runs; its exit status, negative for a signal.
+
+        Raises:
+            LocalServerError: it was not started.
+        """
+        if self._child is None:
+            raise LocalServerError("Valkey was not started.")
+        return await self._child.wait()
+
     async def stop(self) -> None:
         """Stop the server and wait until it has ended."""
         if self._child is None or self._socket is None:

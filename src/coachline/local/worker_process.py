@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import structlog
-
-from coachline.local.errors import LocalServerError
+from coachline.local.keeper import Keeper
 from coachline.local.process import ChildProcess
-
-_FIRST_PAUSE_SECONDS = 0.5
-_LAST_PAUSE_SECONDS = 30.0
-# One that ran so long did not die of how it was started.
-_STEADY_SECONDS = 60.0
 
 
 class WorkerProcess:
     """A worker as a child, on the servers of this home; started again whenever it dies.
-
-    The pause before a start doubles with every death, so that one that dies at each start takes
-    next to nothing from the others.
 
     Args:
         number: told in its log's name.
@@ -54,7 +43,7 @@ class WorkerProcess:
                 **environment,
             },
         )
-        self._keeping: asyncio.Task[None] | None = None
+        self._keeper = Keeper(self._child.name, self._child)
 
     @property
     def pid(self) -> int | None:
@@ -68,30 +57,9 @@ class WorkerProcess:
             LocalServerError: the system refuses to start it.
         """
         await self._child.start()
-        self._keeping = asyncio.create_task(self._keep())
+        self._keeper.begin()
 
     async def stop(self, *, drain_seconds: float) -> None:
         """Let it finish its turns for ``drain_seconds``, then end it."""
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait({self._keeping})
+        await self._keeper.end()
         await self._child.stop(signal.SIGTERM, patience_seconds=drain_seconds + 5.0)
-
-    async def _keep(self) -> None:
-        clock, pause = asyncio.get_running_loop(), _FIRST_PAUSE_SECONDS
-        log = structlog.get_logger()
-        while True:
-            begun = clock.time()
-            if self._child.is_running:
-                status = await self._child.wait()
-                if clock.time() - begun > _STEADY_SECONDS:
-                    pause = _FIRST_PAUSE_SECONDS
-                log.warning(
-                    "worker.died", name=self._child.name, status=status, pause_seconds=pause
-                )
-            await asyncio.sleep(pause)
-            pause = min(_LAST_PAUSE_SECONDS, 2 * pause)
-            try:
-                await self._child.start()
-            except LocalServerError as error:
-                log.warning("worker.refused", reason=error.message, pause_seconds=pause)
