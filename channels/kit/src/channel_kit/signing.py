@@ -112,6 +112,11 @@ def generate_secret() -> str:
     return "whsec_" + base64.b64encode(random.token_bytes(_GENERATED_BYTES)).decode()
 
 
+def generate_private_key() -> str:
+    """Return a new ed25519 key: ``whsk_`` and its 32-byte seed; see :func:`public_key`."""
+    return "whsk_" + base64.b64encode(random.token_bytes(_SEED_BYTES)).decode()
+
+
 def parse_secret(text: str) -> Secret:
     """Read a ``whsec_``, ``whsk_`` or ``whpk_`` secret; the message of an error never shows it.
 

@@ -18,6 +18,7 @@ from pydantic import (
 SlackId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """An id that Slack gave: a workspace, a channel, a user, an app."""
 
+_FOUND_OUT: Final = Field(default=None, json_schema_extra={"readOnly": True})
 _PREFIXES: Final[Mapping[str, tuple[str, str]]] = {
     "bot_token": ("xoxb-", "the bot token (Bot User OAuth Token)"),
     "app_token": ("xapp-", "the app-level token (scope connections:write)"),
@@ -40,22 +41,35 @@ class SlackConfig(BaseModel):
     # The input of a failed validation may hold a secret, and an error is something people paste.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    signing_secret: SecretStr
+    signing_secret: SecretStr = Field(description="Basic Information > Signing Secret.")
     previous_signing_secret: SecretStr | None = None
-    bot_token: SecretStr | None = None
-    app_token: SecretStr | None = None
-    client_id: str | None = Field(default=None, pattern=r"^[0-9A-Za-z.]{1,128}$")
-    client_secret: SecretStr | None = None
-    receive: Literal["events", "socket"] = "events"
+    bot_token: SecretStr | None = Field(
+        default=None, description="OAuth > Bot User OAuth Token, xoxb-…; or install by a click."
+    )
+    app_token: SecretStr | None = Field(
+        default=None, description="For a socket: app-level token, xapp-…."
+    )
+    client_id: str | None = Field(
+        default=None,
+        pattern=r"^[0-9A-Za-z.]{1,128}$",
+        description="To install by a click: Basic Information > Client ID.",
+    )
+    client_secret: SecretStr | None = Field(
+        default=None, description="To install by a click: Basic Information > Client Secret."
+    )
+    receive: Literal["events", "socket"] = Field(
+        default="events",
+        description="events needs a public https address; a socket works from anywhere.",
+    )
     command: str = Field(default="/coach", pattern=r"^/[a-z0-9_-]{1,31}$")
     stream: bool = True
     api_url: AnyHttpUrl = AnyHttpUrl("https://slack.com/api/")
     authorize_url: AnyHttpUrl = AnyHttpUrl("https://slack.com/oauth/v2/authorize")
-    team_id: SlackId | None = None
-    app_id: SlackId | None = None
-    bot_user_id: SlackId | None = None
-    bot_id: SlackId | None = None
-    installed_by: SlackId | None = None
+    team_id: SlackId | None = _FOUND_OUT
+    app_id: SlackId | None = _FOUND_OUT
+    bot_user_id: SlackId | None = _FOUND_OUT
+    bot_id: SlackId | None = _FOUND_OUT
+    installed_by: SlackId | None = _FOUND_OUT
 
     @field_validator("signing_secret", "previous_signing_secret", "client_secret")
     @classmethod

@@ -38,14 +38,22 @@ class SmsConfig(BaseModel):
     # The input of a failed validation may hold a secret, and an error is something people paste.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    account_sid: str = Field(pattern=_SID.format("AC"))
-    auth_token: _Secret
+    account_sid: str = Field(
+        pattern=_SID.format("AC"), description="Twilio's console: the account SID, AC…."
+    )
+    auth_token: _Secret = Field(description="Twilio's console: the auth token.")
     secondary_auth_token: _Secret | None = None
     shared_keys: dict[str, _Secret] = Field(default_factory=dict, max_length=4)
     from_number: str | None = Field(
-        default=None, pattern=r"^(whatsapp:)?(\+[1-9]\d{6,14}|\d{3,8})$"
+        default=None,
+        pattern=r"^(whatsapp:)?(\+[1-9]\d{6,14}|\d{3,8})$",
+        description="The number that learners write to, +1…; whatsapp:+1… for WhatsApp.",
     )
-    messaging_service_sid: str | None = Field(default=None, pattern=_SID.format("MG"))
+    messaging_service_sid: str | None = Field(
+        default=None,
+        pattern=_SID.format("MG"),
+        description="Or a Messaging Service, MG…, instead of a number.",
+    )
     max_segments: int = Field(default=3, ge=1, le=7)
     segments_per_second: float = Field(default=1.0, gt=0, le=1000)
     burst_segments: float = Field(default=3.0, ge=1, le=1000)
@@ -54,7 +62,9 @@ class SmsConfig(BaseModel):
     content_variable: str = Field(default="1", pattern=r"^\w{1,32}$")
     api_url: AnyHttpUrl = AnyHttpUrl("https://api.twilio.com")
     # As it is, not normalised: Twilio signs the address exactly as it was given.
-    inbound_url: str | None = Field(default=None, pattern=r"^https?://[^\s#@]+$")
+    inbound_url: str | None = Field(
+        default=None, pattern=r"^https?://[^\s#@]+$", json_schema_extra={"readOnly": True}
+    )
 
     @field_validator("api_url")
     @classmethod

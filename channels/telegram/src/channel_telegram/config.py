@@ -43,16 +43,21 @@ class TelegramConfig(BaseModel):
     # The input of a failed validation may hold a secret, and an error is something people paste.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    token: SecretStr
+    token: SecretStr = Field(description="What @BotFather gave: 123456789:AAE….")
     webhook_secret: SecretStr = Field(default_factory=_new_secret)
     previous_webhook_secret: SecretStr | None = None
-    receive: Literal["webhook", "polling"] = "webhook"
+    receive: Literal["webhook", "polling"] = Field(
+        default="webhook",
+        description="webhook needs a public https address; with polling we fetch, from anywhere.",
+    )
     # The server ends a long poll after 50 s, whatever is asked for.
     poll_seconds: int = Field(default=30, ge=1, le=50)
     max_connections: int = Field(default=40, ge=1, le=100)
     stream: bool = True
     api_url: AnyHttpUrl = AnyHttpUrl(PUBLIC_API)
-    username: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_]{3,64}$")
+    username: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9_]{3,64}$", json_schema_extra={"readOnly": True}
+    )
 
     @field_validator("token")
     @classmethod

@@ -20,8 +20,14 @@ class WebhookConfig(BaseModel):
     # The input of a failed validation may hold a secret, and an error is something people paste.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    secrets: tuple[SecretStr, ...] = Field(min_length=1, max_length=4)
-    callback_url: AnyHttpUrl
+    secrets: tuple[SecretStr, ...] = Field(
+        min_length=1,
+        max_length=4,
+        description="One in a line, each whsec_… or whsk_…. Sign both ways.",
+        # Whoever asks for this may make one and show it once.
+        json_schema_extra={"x-made-by": "generate_secret"},
+    )
+    callback_url: AnyHttpUrl = Field(description="Where replies are posted: https://….")
     verify_keys: tuple[str, ...] = Field(default=(), max_length=4)
     stream: bool = False
 
