@@ -10,11 +10,11 @@ import time
 
 import uvloop
 
-from benchmarks import acknowledging, answering, growth, memory, platforms
+from benchmarks import acknowledging, answering, console, growth, memory, platforms
 from benchmarks.report import Report
 from benchmarks.stand import open_stand
 
-PARTS = ("ack", "turns", "growth", "client", "up", "channels")
+PARTS = ("ack", "turns", "growth", "client", "up", "channels", "console")
 
 
 async def measure(parts: set[str], *, quick: bool) -> Report:
@@ -29,6 +29,8 @@ async def measure(parts: set[str], *, quick: bool) -> Report:
             await acknowledging.measure(stand, report, quick=quick)
         if "turns" in parts:
             await answering.measure(stand, report, quick=quick)
+        if "console" in parts:
+            await console.measure(stand, report, quick=quick)
         if "growth" in parts:
             await growth.measure(stand, report)
         if "client" in parts:

@@ -52,6 +52,7 @@ class Target:
     connection_id: str
     inbound_url: str
     secret: str
+    api_key: str
 
 
 @dataclass
@@ -106,20 +107,31 @@ class Stand:
         """Make a tenant with a connection whose replies the receiver accepts."""
         tenant, secret = f"bench-{number}-{new_id()}", generate_secret()
         made = await self.gateway.ask("tenant", "create", tenant)
-        wanted = {
-            "channel": "webhook",
-            "name": "bench",
-            "config": {"callback_url": f"{self.receiver_url}/{tenant}", "secrets": [secret]},
-        }
         trust = {"trust": {f"/{tenant}": secret}}
-        http, headers = self.gateway.http, {"Authorization": f"Bearer {made['api_key']}"}
-        address = f"{self.gateway.url}/api/v1/connections"
-        async with http.post(f"{self.receiver_url}/control", json=trust) as answer:
+        async with self.gateway.http.post(f"{self.receiver_url}/control", json=trust) as answer:
             answer.raise_for_status()
-        async with http.post(address, json=wanted, headers=headers) as answer:
+        config = {"callback_url": f"{self.receiver_url}/{tenant}", "secrets": [secret]}
+        found = await self._add(made["api_key"], "bench", config)
+        return Target(
+            *(tenant, made["tenant_id"]),
+            *(found["id"], found["inbound_url"], secret, made["api_key"]),
+        )
+
+    async def add_connection(self, target: Target, name: str) -> str:
+        """Give a tenant one more webhook connection; its id."""
+        callback = f"{self.receiver_url}/{target.tenant}"
+        config = {"callback_url": callback, "secrets": [generate_secret()]}
+        return str((await self._add(target.api_key, name, config))["id"])
+
+    async def _add(self, api_key: str, name: str, config: dict[str, Any]) -> dict[str, Any]:
+        async with self.gateway.http.post(
+            f"{self.gateway.url}/api/v1/connections",
+            json={"channel": "webhook", "name": name, "config": config},
+            headers={"Authorization": f"Bearer {api_key}"},
+        ) as answer:
             answer.raise_for_status()
-            found = await answer.json()
-        return Target(tenant, made["tenant_id"], found["id"], found["inbound_url"], secret)
+            found: dict[str, Any] = await answer.json()
+        return found
 
     async def arrivals(self) -> dict[str, float]:
         """When the receiver got each reply first: reply id to seconds since the epoch."""
