@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,6 +23,7 @@ from fixtures.desk import Desk, build_desk
 from fixtures.time import FakeClock
 
 MakeDesk = Callable[..., Desk]
+_TASKS_END_SECONDS = 20.0
 
 ROLES = {
     "coachline_owner": "owner-password",
@@ -45,6 +47,18 @@ def logs_as_before() -> Iterator[None]:
     yield
     root.handlers, root.level = handlers, level
     structlog.configure(**processing)
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def every_task_ends() -> AsyncIterator[None]:
+    """Name the task that ignores its cancellation: the loop would wait for it and not say why."""
+    yield
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        _, left = await asyncio.wait(left, timeout=_TASKS_END_SECONDS)
+    assert not left, [(task, task.get_stack()) for task in left]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from coachline.foundation.http import Guard
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
 from coachline.local import DemoChat
 from coachline.local.routes import DemoRoutes
+from fixtures.blank_services import blank_services
 
 pytestmark = pytest.mark.architecture
 
@@ -28,6 +29,11 @@ PUBLIC: Mapping[str, str] = MappingProxyType(
         "/health/live": "says only that the process answers",
         "/health/ready": "says only which part is missing",
         "/metrics": "counts without tenant or learner; kept private by the reverse proxy",
+        "/console/static/{name}": "the console's scripts and styles, the same for everybody",
+        "/console/sign-in": "the ways into the console; failures are limited by address",
+        "/console/sign-in/provider": "only sends to the provider that the organisation has set",
+        "/console/sign-in/done": "state and cookie of the browser that left must fit",
+        "/console/sign-in/link": "takes a ticket that is good once, for ten minutes",
         "/openapi.json": "the same text that lies in docs/api",
     }
 )
@@ -61,7 +67,7 @@ async def _files(scope: object, receive: object, send: object) -> None:
 
 
 def test_every_route_is_guarded_or_on_the_public_list() -> None:
-    app = create_app(MagicMock())
+    app = create_app(blank_services())
     found = list(every_route(app))
     assert any(path.startswith("/api/v1/") for path, _ in found)
     assert unguarded_routes(app) == set(PUBLIC)
@@ -71,7 +77,7 @@ def test_every_route_of_the_demo_is_on_its_public_list() -> None:
     ids = TenantId(new_id()), ConnectionId(new_id())
     chat = DemoChat(*ids, "http://127.0.0.1:1/webhooks/x", generate_secret())
     demo = DemoRoutes(chat, MagicMock(), MagicMock())
-    app = create_app(MagicMock(), [demo.router])
+    app = create_app(blank_services(), [demo.router])
     assert unguarded_routes(app) == set(PUBLIC) | set(PUBLIC_IN_UP)
 
 

@@ -7,19 +7,21 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
-from unittest.mock import MagicMock
 
 from architecture.rules.supply import ADVISORIES, LOCK, read_advisories, read_lock
 from channel_kit import Capabilities
 from coachline.app import create_app
 from coachline.foundation.settings import render_example
+from coachline.monitoring import render_asyncapi
 from faults import page as reliability
+from fixtures.blank_services import blank_services
+from labelled import measuring as safety
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def _openapi() -> str:
-    return json.dumps(create_app(MagicMock()).openapi(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(create_app(blank_services()).openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _channels() -> str:
@@ -75,10 +77,12 @@ def _advisories() -> str:
 GENERATED: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "config/example.env": render_example,
+        "docs/api/asyncapi.json": render_asyncapi,
         "docs/api/openapi.json": _openapi,
         "docs/reference/advisories.md": _advisories,
         "docs/reference/channels.md": _channels,
         "docs/reference/reliability.md": reliability.render,
+        "docs/reference/safety.md": safety.render,
     }
 )
 

@@ -198,8 +198,11 @@ async def test_a_day_of_failures_shows_no_secret_and_leaves_no_event_unexplained
     logs = {each.log.name: each.log.read_text(errors="replace") for each in gateway.running}
     assert len(logs) == 2
     assert all("\n" in log for log in logs.values())
+    prompts = json.dumps([chat.messages for chat in ollama.chats], ensure_ascii=False)
+    assert day.canary in prompts, "what the learner wrote is all that a model is told"
     for name, secret in secrets_of(gateway, day).items():
         assert len(secret) >= 8
+        assert name.startswith("text") or secret not in prompts, name
         for place, log in logs.items():
             assert secret not in log, (name, place)
         for error in day.errors:

@@ -22,7 +22,7 @@ from fixtures.waiting import until
 
 pytestmark = pytest.mark.e2e
 
-SCOPES: tuple[Scope, ...] = ("read", "knowledge", "connections", "admin")
+SCOPES: tuple[Scope, ...] = ("read", "coach", "knowledge", "connections", "admin")
 # Open to platforms: the channel proves who writes, see test_webhook_proofs.py.
 PASSING = {"request_id", "last_used_at"}
 PROVEN_BY_CHANNEL = {"POST /webhooks/{connection_id}"}
@@ -46,8 +46,9 @@ async def parties(house: House) -> tuple[Party, Party]:
 async def settle(house: House, word: str) -> Party:
     """Make a tenant, have it answer a message and know a document."""
     connected = await house.connect(word)
+    erasure_id = await erase_somebody(house, connected)
     _, accepted = await house.post(connected, "m1", "Hello")
-    await house.wait_replies(connected, 1)
+    await house.wait_replies(connected, 2)
     document = {"source": "a.md", "text": "# Sleep\n\nEight hours."}
     made = await call(house, connected.api_key, "POST", "/api/v1/documents", document)
 
@@ -57,10 +58,14 @@ async def settle(house: House, word: str) -> Party:
         return bool(found["state"] == "ready")
 
     await until(is_known, seconds=20)
+    person = {"name": "Ann", "email": "ann@example.org", "role": "viewer"}
+    added = await call(house, connected.api_key, "POST", "/api/v1/staff", person)
     ids = {
+        "staff_id": added["id"],
         "connection_id": connected.connection_id,
         "event_id": accepted["events"][0],
         "document_id": made["id"],
+        "erasure_id": erasure_id,
         **{
             f"{name}_id": (await call(house, connected.api_key, "GET", f"/api/v1/{name}s"))[
                 "items"
@@ -72,12 +77,62 @@ async def settle(house: House, word: str) -> Party:
         house, connected.api_key, "GET", f"/api/v1/conversations/{ids['conversation_id']}/messages"
     )
     ids["reply_id"] = next(line["id"] for line in said["items"] if line["author"] == "bot")
+    ids |= await step_in(house, connected, ids["conversation_id"])
+    ids |= await tell_an_endpoint(house, connected)
     tenant_id = TenantId(UUID(connected.tenant_id))
     keys = {
         scope: (await house.services.keys.create(tenant_id, scope, [scope], actor="test")).secret
         for scope in SCOPES
     }
     return Party(connected, ids, keys)
+
+
+async def step_in(house: House, connected: Connected, conversation_id: str) -> dict[str, str]:
+    """Have a note, a canned reply, a safety review, and an answer that waits for a coach."""
+    key, here = connected.api_key, f"/api/v1/conversations/{conversation_id}"
+    await call(house, key, "PUT", f"{here}/mode", {"mode": "draft"})
+    await house.post(connected, "m2", "I feel completely hopeless. What helps?")
+
+    async def is_proposed() -> bool:
+        return bool((await call(house, key, "GET", "/api/v1/proposals"))["items"])
+
+    await until(is_proposed, seconds=20)
+    proposals = await call(house, key, "GET", "/api/v1/proposals")
+    note = await call(house, key, "POST", f"{here}/notes", {"text": "likes tea"})
+    canned = {"title": "Hello", "text": "Good morning"}
+    reviews = await call(house, key, "GET", "/api/v1/safety/reviews")
+    return {
+        "review_id": reviews["items"][0]["id"],
+        "proposal_id": proposals["items"][0]["id"],
+        "note_id": note["id"],
+        "canned_id": (await call(house, key, "PUT", "/api/v1/canned-replies", canned))["id"],
+    }
+
+
+async def tell_an_endpoint(house: House, to: Connected) -> dict[str, str]:
+    """Have an endpoint that was told something once, and is told nothing more."""
+    wanted = {"url": house.receiver.url, "types": ["knowledge.changed"]}
+    endpoint = await call(house, to.api_key, "POST", "/api/v1/endpoints", wanted)
+    here = f"/api/v1/endpoints/{endpoint['endpoint']['id']}"
+    sent = await call(house, to.api_key, "POST", f"{here}/test")
+    await call(house, to.api_key, "POST", f"{here}/disable")
+    return {"endpoint_id": endpoint["endpoint"]["id"], "delivery_id": sent["delivery_id"]}
+
+
+async def erase_somebody(house: House, to: Connected) -> str:
+    """Have somebody say something and be forgotten; the id of the erasure."""
+    await house.post(to, "m0", "Hello", sender="gone")
+    await house.wait_replies(to, 1)
+    (learner,) = (await call(house, to.api_key, "GET", "/api/v1/learners"))["items"]
+    path = f"/api/v1/learners/{learner['id']}/erasure"
+    asked = await call(house, to.api_key, "POST", path)
+
+    async def is_erased() -> bool:
+        found = await call(house, to.api_key, "GET", f"/api/v1/erasures/{asked['id']}")
+        return bool(found["report"]["vectors"])
+
+    await until(is_erased, seconds=20)
+    return str(asked["id"])
 
 
 async def call(house: House, key: str, method: str, path: str, body: object = None) -> Any:

@@ -29,27 +29,32 @@ def node_binary() -> Path:
 
 
 def emulators_folder() -> Path:
-    """Return where this lock's packages belong, installed or not."""
-    lock = (HERE / "package-lock.json").read_bytes()
-    name = f"emulators-{hashlib.sha256(lock).hexdigest()[:16]}"
+    """Return where the emulators belong, installed or not."""
+    return packages_folder(HERE)
+
+
+def packages_folder(source: Path) -> Path:
+    """Return where the packages of the lock in ``source`` belong, installed or not."""
+    lock = (source / "package-lock.json").read_bytes()
+    name = f"{source.name}-{hashlib.sha256(lock).hexdigest()[:16]}"
     return Path.home() / ".cache" / "coachline-ci" / name
 
 
-def install() -> Path:
-    """Install what the lock names, unless it is there, and return its folder.
+def install(source: Path = HERE) -> Path:
+    """Install what the lock in ``source`` names, unless it is there, and return its folder.
 
     Raises:
         subprocess.CalledProcessError: npm failed; its output is on the terminal.
     """
-    folder = emulators_folder()
+    folder = packages_folder(source)
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        unfinished = Path(temporary) / "emulators"
+        unfinished = Path(temporary) / source.name
         unfinished.mkdir()
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, unfinished / name)
+            shutil.copy(source / name, unfinished / name)
         subprocess.run(  # noqa: S603 - our own command
             [*_npm(), "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"],
             cwd=unfinished,

@@ -48,6 +48,15 @@ _WHY: Final = """
     where e.state not in ('answered', 'recorded') or r.state <> 'sent'
     order by e.created_at limit 20
 """
+_BECAME: Final = """
+    select e.text as asked, e.state as event, t.state as turn, t.handle as draft,
+           r.state as reply, r.attempts as sends, r.handle, r.receipt ->> 'external_id' as shown_as,
+           r.problem
+    from inbox_event e
+    left join turn t on t.tenant_id = e.tenant_id and t.id = e.turn_id
+    left join outbox_reply r on r.tenant_id = e.tenant_id and r.turn_id = e.turn_id
+    where e.text = any($1)
+"""
 _REPLIES: Final = "select state, count(*) as n from outbox_reply group by state"
 
 Trouble = Callable[[Stage, "Tally"], Awaitable[None]]
@@ -102,7 +111,8 @@ class Outcome:
 
     ``waits`` are the seconds that learners waited for an answer. ``why`` tells of rows that never
     settled. ``refusals`` are the errors with which processes ended themselves, as without their
-    database; ``crashes`` those that ended otherwise, as ``waitpid`` says it.
+    database; ``crashes`` those that ended otherwise, as ``waitpid`` says it. ``became`` tells what
+    the rows and the platforms say of what is wrong.
     """
 
     messages: int
@@ -111,6 +121,7 @@ class Outcome:
     replies: dict[str, int]
     unsettled: int
     why: list[dict[str, object]]
+    became: list[str]
     refusals: Counter[str]
     crashes: list[str]
 
@@ -160,12 +171,12 @@ async def run_kills(
         tally.seconds = time.monotonic() - begun
         ledgers = (stage.telegram.ledger, stage.slack.ledger, stage.twilio.ledger)
         judged = judge(crowd.questions, ledgers, stage.receiver)
-        outcome = await _look(stage, crowd)
+        outcome = await _look(stage, crowd, judged)
     problem = _problem(judged, tally, size, outcome)
     return Finding(row, name, _figures(judged, tally, outcome), not problem, problem)
 
 
-async def _look(stage: Stage, crowd: Crowd) -> Outcome:
+async def _look(stage: Stage, crowd: Crowd, judged: Judged) -> Outcome:
     unsettled = await _count_unsettled(stage)
     return Outcome(
         messages=crowd.questions.count,
@@ -174,9 +185,26 @@ async def _look(stage: Stage, crowd: Crowd) -> Outcome:
         replies={row["state"]: row["n"] for row in await stage.ask_database(_REPLIES)},
         unsettled=unsettled,
         why=[dict(row) for row in await stage.ask_database(_WHY)] if unsettled else [],
+        became=await _explain(stage, crowd, judged),
         refusals=Counter(life.refusal for life in stage.herd.lives if life.refusal),
         crashes=[str(life.status) for life in stage.herd.lives if life.is_crashed],
     )
+
+
+async def _explain(stage: Stage, crowd: Crowd, judged: Judged) -> list[str]:
+    wrong = [said.rpartition(": ")[2] for kind in WRONG for said in judged.found[kind]][:_TOLD]
+    if not wrong:
+        return []
+    told = [str(dict(row)) for row in await stage.ask_database(_BECAME, wrong)]
+    for ledger in (stage.telegram.ledger, stage.slack.ledger, stage.twilio.ledger):
+        for lost in ledger.judge(crowd.questions.by_platform[ledger.platform]).lost[:_TOLD]:
+            stands = [
+                (message.message_id, message.text)
+                for message in ledger.transcript(lost.thread, account=lost.account)
+                if message.sender is None and "re: " not in message.text
+            ]
+            told.append(f"{lost.marker}: beside answers stand {stands}")
+    return told
 
 
 @asynccontextmanager
@@ -303,6 +331,7 @@ def _problem(judged: Judged, tally: Tally, size: Size, outcome: Outcome) -> str:
         problems.append(f"fewer than {size.faults} faults at {', '.join(rare)}")
     if outcome.unsettled:
         problems.append(f"{outcome.unsettled} rows were never settled: {outcome.why}")
+    problems += outcome.became
     if outcome.crashes:
         problems.append(f"processes crashed: {sorted(outcome.crashes)}")
     return "; ".join(problems)

@@ -90,9 +90,10 @@ class SlowClient:
                     continue
             self.open_seconds = clock.time() - begun
         finally:
+            # Both at once: what is waited for below may be cancelled.
             dripping.cancel()
-            await asyncio.wait({dripping})
             writer.close()
+            await asyncio.wait({dripping})
             with suppress(OSError):
                 await writer.wait_closed()
 

@@ -67,7 +67,7 @@ class Stage:
     numbers: list[LabConnection[Account]] = field(default_factory=list)
     hooks: list[Connected] = field(default_factory=list)
 
-    async def ask_database(self, query: str) -> list[asyncpg.Record]:
+    async def ask_database(self, query: str, *args: object) -> list[asyncpg.Record]:
         """Rows by SQL, of all tenants.
 
         Raises:
@@ -75,7 +75,7 @@ class Stage:
         """
         connection = await asyncpg.connect(self.postgres.admin_url(_DATABASE))
         try:
-            return list(await connection.fetch(query))
+            return list(await connection.fetch(query, *args))
         finally:
             await connection.close()
 

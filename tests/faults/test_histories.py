@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import AsyncMock
+
 import pytest
 
 from coachline.foundation.database import TenantSession
@@ -9,6 +11,7 @@ from coachline.foundation.ids import TenantId
 from coachline.messaging import Lease, QueueRules, TurnLedger
 from coachline.messaging import delivery as delivery_module
 from coachline.messaging.attempts import Way
+from coachline.messaging.repository import OutboxRepository
 from coachline.messaging.tables import ConversationRow
 from conftest import MakeDesk
 from faults.histories.machine import Make, run_histories
@@ -67,3 +70,20 @@ async def test_the_model_notices_what_is_blindly_sent_again(
     await world.settle(hand, "crash after it was accepted")
     with pytest.raises(AssertionError, match="shown twice"):
         await world.drain()
+
+
+async def test_the_model_notices_a_bot_that_speaks_beside_a_coach(
+    make_world: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world()
+    talk, hand = world.talks[0], world.hands[0]
+    await world.claim(hand, talk, talk.bells[-1])
+    await world.begin(hand)
+    await world.save(hand, 2)
+    await world.check()
+    monkeypatch.setattr(OutboxRepository, "drop_unsent", AsyncMock(return_value=[]))
+    monkeypatch.setattr(delivery_module, "is_fenced_out", lambda *_given: False)
+    await world.coach(talk, "take")
+    await world.settle(hand, "none")
+    with pytest.raises(AssertionError, match="the bot spoke although a coach has it"):
+        await world.check()

@@ -54,3 +54,18 @@ def test_a_point_that_is_far_ahead_is_struck_late() -> None:
     latest = max(hit for _ in range(50) for hit in deck.draw("serve").armed.values())
 
     assert latest > 100
+
+
+def test_the_rarest_point_is_waited_for_in_every_life_until_it_is_ahead() -> None:
+    deck = Deck(seed=9)
+    for _ in range(20):
+        assert deck.draw("work").armed["reply:found"] == 1
+    deck.note("reply:found", "kill")
+
+    waiting = [plan for plan in (deck.draw("work") for _ in range(20)) if _waits(plan)]
+
+    assert len(waiting) < 20
+
+
+def _waits(plan: Plan) -> bool:
+    return "reply:found" in plan.armed

@@ -106,7 +106,12 @@ class _Fate:
 
 async def _serve(settings: Settings, listener: socket.socket, life: int) -> None:
     async with open_services(settings) as services:
-        server = HttpServer(create_app(services), listener, drain_seconds=1)
+        server = HttpServer(
+            create_app(services),
+            listener,
+            drain_seconds=1,
+            close_streams=services.monitors.live_feed.close,
+        )
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
         await server.run(lambda: _tell(life=life, event="ready"))
 

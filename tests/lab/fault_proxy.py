@@ -55,7 +55,8 @@ class _Link:
     def reset(self) -> None:
         for writer in self.writers:
             found = writer.get_extra_info("socket")
-            if found is not None and found.family != socket.AF_UNIX:
+            is_open = found is not None and found.fileno() >= 0
+            if is_open and found.family != socket.AF_UNIX:
                 # Without lingering, closing sends RST and not FIN.
                 found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()

@@ -1,4 +1,4 @@
-"""Which routes of an application stand behind a key, and which do not."""
+"""Which routes of an application stand behind a key or a seat, and which do not."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 
+from coachline.console.routes import SeatCheck
 from coachline.foundation.http import ScopeCheck
 
 
 def every_route(app: FastAPI, prefix: str = "") -> Iterator[tuple[str, bool]]:
-    """Each path with whether a key is asked for, included routers and mounts looked through.
+    """Each path with whether a key or seat is asked for, routers and mounts looked through.
 
     What is mounted and is no FastAPI application counts as one open path.
     """
@@ -37,5 +38,5 @@ def _is_guarded(context: RouteContext) -> bool:
 
 def _checks(dependant: Dependant) -> Iterator[bool]:
     for inner in dependant.dependencies:
-        yield isinstance(inner.call, ScopeCheck)
+        yield isinstance(inner.call, ScopeCheck | SeatCheck)
         yield from _checks(inner)

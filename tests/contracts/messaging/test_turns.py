@@ -153,5 +153,34 @@ async def test_held_parts_are_let_go_or_given_up(stand: Stand) -> None:
         assert await stand.outbox.release_held(session, conversation_id, 2) == 2
         head = await _head(stand, session, conversation_id)
         assert head.id == parts[0].id
-        await stand.outbox.drop_held(session, conversation_id)
+        await stand.outbox.drop_waiting(session, conversation_id)
         assert await stand.outbox.release_held(session, conversation_id, None) == 0
+
+
+async def test_what_a_coach_cuts_off_is_dropped_unless_it_is_under_way(stand: Stand) -> None:
+    conversation_id = await stand.talk()
+    states = ("pending", "held", "proposed", "sending", "sent")
+    for seq, state in enumerate(states, start=2):
+        await stand.add_reply(conversation_id, seq=seq, state=state)
+    await stand.add_reply(conversation_id, seq=9, lane="broadcast")
+    async with stand.database.tenant(stand.tenant_id) as session:
+        assert await stand.outbox.drop_unsent(session, conversation_id, "a coach took over") == []
+        head = await _head(stand, session, conversation_id)
+        assert (head.seq, head.state) == (5, "sending")
+        await stand.outbox.give_up(session, ReplyId(head.id), state="dead", problem="x")
+        head = await _head(stand, session, conversation_id)
+        assert (head.seq, head.lane) == (9, "broadcast")
+        assert await stand.outbox.drop_waiting(session, conversation_id) == set()
+
+
+async def test_a_running_turn_is_abandoned_and_its_events_are_forgiven(stand: Stand) -> None:
+    conversation_id = await stand.talk()
+    await stand.begin_turn(conversation_id, epoch=3)
+    async with stand.database.tenant(stand.tenant_id) as session:
+        assert not await stand.inbox.abandon_running(session, conversation_id, 2)
+        assert await stand.inbox.abandon_running(session, conversation_id, 3)
+        assert not await stand.inbox.abandon_running(session, conversation_id, 3)
+        (event,) = await stand.inbox.list_new(session, conversation_id, 10)
+        assert event.attempts == 0
+        assert await stand.conversations.find_epoch(session, conversation_id) == 0
+        assert await stand.conversations.find_epoch(session, ConversationId(new_id())) is None

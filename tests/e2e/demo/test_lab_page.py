@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,24 +13,14 @@ from playwright.async_api import Locator, Page, async_playwright, expect
 from coachline.foundation.schema import migrate
 from coachline.local import Demo, Lab, ensure_database
 from conftest import ROLES, Servers
+from fixtures.chromium import ARGUMENTS, CHROMIUM
 from fixtures.house import House, ground_on, open_house
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Where a picture of the page goes, when somebody wants one for the documentation.
 PICTURE = os.environ.get("LAB_PICTURE")
 DATABASE = "coachline_lab_page"
 SECONDS = 30
 TOKEN_SECONDS = 0.03
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 MISSED = "I missed my walk today. What now?"
 SLEPT = "What do I do after a short night of sleep?"
 BREAK = "How do I start again after three months off?"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 import signal
 import sys
 import tempfile
@@ -15,22 +14,13 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+from fixtures.chromium import ARGUMENTS, CHROMIUM
+
 # Where a picture of the conversation goes, when somebody wants one for the documentation.
 PICTURE = os.environ.get("CHAT_PICTURE")
 START_SECONDS = 90
 ANSWER_SECONDS = 60
 QUESTION = "I missed my walk today. What now?"
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 pytestmark = [
     pytest.mark.e2e,

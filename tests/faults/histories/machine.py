@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from faults.histories.world import CHANNELS, FaultName, Hand, Kind, World
+from faults.histories.world import CHANNELS, FaultName, Hand, Kind, Step, World
 
 Result = TypeVar("Result")
 Make = Callable[[], Coroutine[Any, Any, World]]
@@ -139,6 +139,12 @@ class Histories(RuleBasedStateMachine):
         """The engine loses a job; the sweep comes by."""
         self._do(self.world.lose_bell(self.world.talks[talk]))
         self._do(self.world.sweep())
+
+    @rule(talk=TALKS, step=st.sampled_from(("take", "say", "hand back")))
+    def coach(self, talk: int, step: Step) -> None:
+        """A coach takes a conversation, speaks in it, or hands it back."""
+        self.count.steps += 1
+        self._do(self.world.coach(self.world.talks[talk], step))
 
     @invariant()
     def holds_together(self) -> None:

@@ -20,11 +20,13 @@ from channel_kit import (
     Reply,
     ReplyRejected,
 )
+from coachline.foundation.clock import SystemClock
 from coachline.foundation.engine import RetryLater
 from coachline.foundation.errors import LeaseLost
-from coachline.foundation.ids import ConversationId, TenantId, new_id
-from coachline.messaging import DraftReply, Lease, LiveConnection, Turn, TurnOvertaken
+from coachline.foundation.ids import ConversationId, TakeoverId, TenantId, new_id
+from coachline.messaging import DraftReply, Lease, LiveConnection, Takeovers, Turn, TurnOvertaken
 from coachline.messaging.tables import ReplyState
+from coachline.tenancy import AuditLog
 from fixtures.desk import TRACE, Desk
 from fixtures.scripted_channel import CutAfterAccept, Fault, event
 
@@ -38,8 +40,10 @@ FaultName = Literal[
     "crash before it was accepted",
     "crash after it was accepted",
     "overtaken meanwhile",
+    "taken by a coach meanwhile",
 ]
 Kind = Literal["new", "duplicate", "edit"]
+Step = Literal["take", "say", "hand back"]
 
 # One that can be asked, one that forgets, one that knows a repeated reply; the first two of one
 # tenant, whose credit is for one of them at a time.
@@ -56,9 +60,11 @@ _DUE: Final = (
 _STANDING: Final = """
 select id, epoch, state, bell,
   (select count(*) from turn where conversation_id = conversation.id and state = 'running') turns,
+  (select jsonb_agg(id) from outbox_reply where conversation_id = conversation.id
+     and state = 'sending') under_way,
   (select jsonb_agg(jsonb_build_array(external_id, state) order by seq)
      from inbox_event where conversation_id = conversation.id) events,
-  (select jsonb_agg(jsonb_build_array(id, text, state) order by seq)
+  (select jsonb_agg(jsonb_build_array(id, text, state, author) order by seq)
      from outbox_reply where conversation_id = conversation.id) replies
 from conversation where id = any(:ids)
 """
@@ -72,7 +78,8 @@ class Crash(BaseException):
 class Talk:
     """One conversation as it should be. ``events`` are ids in order, ``edits`` what they change.
 
-    ``epoch`` is of the last claim; ``is_held`` says that it was not released since.
+    ``epoch`` is of the last claim; ``is_held`` says that it was not released since. A coach has it
+    by ``takeover``; of the bot's replies only those ``under_way`` then may still come.
     """
 
     live: LiveConnection
@@ -84,6 +91,9 @@ class Talk:
     bells: list[Any] = field(default_factory=list)
     epoch: int = 0
     is_held: bool = False
+    takeover: TakeoverId | None = None
+    under_way: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
 
     @property
     def open(self) -> list[str]:
@@ -120,6 +130,9 @@ class World:
         self.tenants = tenants
         self.talks: list[Talk] = []
         self.hands = [Hand() for _ in range(3)]
+        self.takeovers = Takeovers(
+            desk.database, desk.connections, desk.queue, AuditLog(SystemClock())
+        )
         self._numbers = iter(range(1_000_000))
 
     async def open(self) -> None:
@@ -222,15 +235,17 @@ class World:
         assert hand.turn
         assert hand.talk
         names = {one.external_id for one in hand.turn.events}
-        words = [f"{hand.turn.id}/{number}" for number in range(parts)]
+        # Where a coach has it, the bot has nothing to say.
+        said = 0 if hand.turn.is_held else parts
+        words = [f"{hand.turn.id}/{number}" for number in range(said)]
         try:
             await self.desk.ledger.save(hand.turn, [DraftReply(word) for word in words], TRACE)
         except LeaseLost:
             assert not hand.is_mine
             hand.drop()
         except TurnOvertaken:
-            said = names - set(hand.talk.edits)
-            open_edits = {name for name in hand.talk.open if hand.talk.edits.get(name) in said}
+            asked = names - set(hand.talk.edits)
+            open_edits = {name for name in hand.talk.open if hand.talk.edits.get(name) in asked}
             assert open_edits - names
         else:
             assert hand.is_mine, "a turn was saved by who does not hold the conversation"
@@ -299,6 +314,10 @@ class World:
             if name == "overtaken meanwhile":
                 await self._overtake(hand)
                 return
+            if name == "taken by a coach meanwhile":
+                if hand.talk and hand.talk.takeover is None:
+                    await self.coach(hand.talk, "take")
+                return
             if name == "crash after it was accepted" and platform.names[-1] == "send":
                 platform._accept(reply)
             raise Crash
@@ -311,6 +330,41 @@ class World:
             await self.end_lease(hand.talk)
             row = await self.desk.row(hand.talk.live)
             await self.claim(free[0], hand.talk, row["bell"])
+
+    async def coach(self, talk: Talk, step: Step) -> None:
+        """A coach takes a conversation; who has it speaks in it, or hands it back."""
+        tenant_id = talk.live.tenant_id
+        if talk.takeover is None:
+            before = await self._standing(talk)
+            taken = await self.takeovers.take(tenant_id, talk.id, actor="staff:eva", name="Eva")
+            talk.takeover, talk.under_way = taken.id, set(before["under_way"] or ())
+            if before["state"] == "running" and before["turns"]:
+                # Whoever was answering answers in vain.
+                talk.epoch, talk.is_held = talk.epoch + 1, False
+        elif step == "hand back":
+            await self.takeovers.hand_back(tenant_id, talk.takeover, actor="staff:eva")
+            talk.takeover = None
+        else:
+            words = f"Eva/{next(self._numbers)}"
+            await self.takeovers.say(tenant_id, talk.takeover, words)
+            talk.replies.append(words)
+
+    async def let_coaches_lapse(self) -> None:
+        """Time passes until no coach has anything any more."""
+        for talk in self.talks:
+            await self._change(
+                talk,
+                "update takeover set until = clock_timestamp() - interval '1 second'"
+                " where conversation_id = :id and ended_at is null",
+            )
+            talk.takeover = None
+        for tenant_id in self.tenants:
+            await self.takeovers.sweep(tenant_id)
+
+    async def _standing(self, talk: Talk) -> Mapping[Any, Any]:
+        async with self.desk.database.tenant(talk.live.tenant_id) as session:
+            found = await session.execute(text(_STANDING), {"ids": [talk.id]})
+            return found.mappings().one()
 
     async def end_lease(self, talk: Talk) -> None:
         """Time passes until a lease is over."""
@@ -373,20 +427,28 @@ class World:
         assert [name for name, _ in events] == talk.events
         assert {name for name, end in events if end == "answered"} == talk.answered
         assert {end for _, end in events} <= {"new", "answered"}
-        assert [words for _, words, _ in replies] == talk.replies
-        self._check_outbox(talk, [(name, end) for name, _, end in replies])
+        assert [words for _, words, _, _ in replies] == talk.replies
+        self._check_outbox(talk, [(name, end) for name, _, end, _ in replies])
+        if talk.takeover is not None:
+            bots = {name for name, _, _, author in replies if author == "bot"}
+            shown = bots & set(self._accepted(talk))
+            assert shown <= talk.shown | talk.under_way, "the bot spoke although a coach has it"
+        talk.shown = set(self._accepted(talk))
+
+    def _accepted(self, talk: Talk) -> list[str]:
+        thread = str(talk.live.id)
+        return [reply.id for reply in self.desk.platform.accepted if reply.thread == thread]
 
     def _check_outbox(self, talk: Talk, replies: list[tuple[str, str]]) -> None:
-        ends = [end for _, end in replies]
+        # What a coach's coming dropped is out of the row, wherever it stood.
+        ends = [end for _, end in replies if end != "dropped"]
         assert set(ends) <= _KNOWN
         assert ends.count("sending") <= 1
         unsettled = next((at for at, end in enumerate(ends) if end in _UNSETTLED), len(ends))
         assert all(end in _UNSETTLED for end in ends[unsettled:]), "settled out of order"
         assert "sending" not in ends[unsettled + 1 :], "sent out of order"
         order = [name for name, _ in replies]
-        accepted = [
-            reply.id for reply in self.desk.platform.accepted if reply.thread == str(talk.live.id)
-        ]
+        accepted = self._accepted(talk)
         shown = list(dict.fromkeys(accepted))
         # Only where a repeated reply is shown once may it be sent again.
         assert accepted == shown or talk.live.channel.capabilities.idempotent_send, "shown twice"
@@ -397,6 +459,7 @@ class World:
         """All workers die, time passes, and two rounds of everything: nothing may be left."""
         for hand in self.hands:
             hand.drop()
+        await self.let_coaches_lapse()
         for _ in range(12 + max(len(talk.events) for talk in self.talks)):
             for talk in self.talks:
                 await self.end_lease(talk)

@@ -226,6 +226,9 @@ def main(name: str, results: Path) -> int:
     target = next(target for target in TARGETS if target.name == name)
     plugin = MutantSession(target, results)
     options = ["-q", "--no-header", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:cov"]
+    # What a mutant left to the garbage collector, such as a call that nobody awaited, comes to
+    # light in the middle of the next one and would end the whole session.
+    options += ["-W", "ignore::pytest.PytestUnraisableExceptionWarning"]
     ended = pytest.main([*options, *target.tests], plugins=[plugin])
     return AGAIN if plugin.must_go_on else int(ended)
 

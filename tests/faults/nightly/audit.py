@@ -21,7 +21,7 @@ _ENTRIES: Final = 60
 # the head that was noted before.
 _FORGERIES: Final[Mapping[str, str]] = {
     "edited actor": "update audit_entry set actor = 'nobody' where seq = {at}",
-    "edited details": "update audit_entry set details = '{{}}' where seq = {at}",
+    "edited details": "update audit_entry set details = '{{\"n\": -1}}' where seq = {at}",
     "edited time": "update audit_entry set created_at = created_at + interval '1 s' where seq={at}",
     "cut in the middle": "delete from audit_entry where seq = {at}",
     "cut at the end": "delete from audit_entry where seq >= {at}",

@@ -191,7 +191,10 @@ async def _connect_slow(stand: Stand, receiver: CallbackReceiver) -> Target:
     async with stand.gateway.http.post(address, json=wanted, headers=headers) as answer:
         answer.raise_for_status()
         found = await answer.json()
-    return Target(made["name"], made["tenant_id"], found["id"], found["inbound_url"], secret)
+    return Target(
+        *(made["name"], made["tenant_id"]),
+        *(found["id"], found["inbound_url"], secret, made["api_key"]),
+    )
 
 
 async def _compare(

@@ -30,6 +30,7 @@ class MemoryArrivals(ArrivalRepository):
         settle_seconds: float,
         cap_seconds: float,
         erased_as: Sequence[str],
+        sender_marks: Sequence[str] = (),
         state: Literal["new", "recorded"] = "new",
     ) -> Arrival | None:
         known = (event.external_id, *erased_as)

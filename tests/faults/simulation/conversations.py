@@ -132,6 +132,16 @@ class MemoryConversations(ConversationRepository):
 
         return bool(await memory(session).run(renew))
 
+    async def find_epoch(
+        self, session: TenantSession, conversation_id: ConversationId
+    ) -> int | None:
+        def find(transaction: Transaction) -> int | None:
+            row = transaction.get("conversation", conversation_id)
+            return None if row is None else row["epoch"]
+
+        epoch: int | None = await memory(session).run_alone(find)
+        return epoch
+
     async def move(
         self, session: TenantSession, conversation_id: ConversationId, epoch: int, thread: str
     ) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ConnectionId, IdentityId, LearnerId, new_id
@@ -66,6 +67,17 @@ class MemoryLearners(LearnerRepository):
     ) -> LearnerId | None:
         """Nobody was forgotten here."""
         return None
+
+    async def has_tombstone(
+        self,
+        session: TenantSession,
+        connection_id: ConnectionId,
+        marks: Sequence[str],
+        *,
+        at: datetime,
+    ) -> bool:
+        """Nobody was forgotten here."""
+        return False
 
 
 def _identity(values: Values | None) -> Identity | None:

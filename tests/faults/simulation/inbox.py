@@ -144,6 +144,29 @@ class MemoryInbox(InboxRepository):
 
         await memory(session).run(forgive)
 
+    async def abandon_running(
+        self, session: TenantSession, conversation_id: ConversationId, epoch: int
+    ) -> bool:
+        def abandon(transaction: Transaction) -> bool:
+            named = {"conversation_id": conversation_id, "epoch": epoch, "state": "running"}
+            turn = next(transaction.rows("turn", **named), None)
+            if turn is None or not _is_running(transaction, turn["id"]):
+                return False
+            events = list(transaction.rows("inbox_event", turn_id=turn["id"], state="new"))
+            for row in _lock_events(transaction, [event["id"] for event in events]):
+                attempts = row["attempts"] - 1
+                transaction.update("inbox_event", row["id"], attempts=attempts)
+            transaction.update(
+                "turn",
+                turn["id"],
+                state="abandoned",
+                problem="a coach took over",
+                finished_at=transaction.now,
+            )
+            return True
+
+        return bool(await memory(session).run(abandon))
+
 
 def _list_new(transaction: Transaction, conversation_id: ConversationId) -> list[Values]:
     waiting = transaction.rows("inbox_event", conversation_id=conversation_id, state="new")

@@ -37,6 +37,7 @@ from coachline.messaging.repository import (
     ConversationRepository,
     InboxRepository,
     OutboxRepository,
+    ProposalRepository,
 )
 from coachline.tenancy import TenantProfile, Tenants
 from coachline.worker import Worker
@@ -51,6 +52,7 @@ from faults.simulation.outbox import MemoryOutbox
 from faults.simulation.schedules import LEASE_SECONDS
 from faults.simulation.sessions import MemoryDatabase
 from faults.simulation.store import Store
+from faults.simulation.takeovers import MemoryProposals
 
 _LONG_ANSWER = 0.3
 
@@ -188,6 +190,7 @@ class Node:
             InboxRepository: MemoryInbox,
             LearnerRepository: MemoryLearners,
             OutboxRepository: MemoryOutbox,
+            ProposalRepository: MemoryProposals,
         }
         for name, part in vars(service).items():
             kind: type[Any] = type(part)

@@ -131,13 +131,37 @@ class MemoryOutbox(OutboxRepository):
 
         return int(await memory(session).run(release))
 
-    async def drop_held(self, session: TenantSession, conversation_id: ConversationId) -> None:
-        def drop(transaction: Transaction) -> None:
-            for row in _list_held(transaction, conversation_id):
-                problem = "the conversation went on"
-                transaction.update("outbox_reply", row["id"], state="dead", problem=problem)
+    async def drop_waiting(
+        self, session: TenantSession, conversation_id: ConversationId
+    ) -> set[UUID]:
+        def drop(transaction: Transaction) -> set[UUID]:
+            held = _list_held(transaction, conversation_id)
+            proposed = _list_held(transaction, conversation_id, "proposed")
+            for row in (*held, *proposed):
+                problem = "superseded" if row in proposed else "the conversation went on"
+                transaction.update("outbox_reply", row["id"], state="dropped", problem=problem)
+            return {row["turn_id"] for row in proposed}
 
-        await memory(session).run(drop)
+        turns: set[UUID] = await memory(session).run(drop)
+        return turns
+
+    async def drop_unsent(
+        self, session: TenantSession, conversation_id: ConversationId, problem: str
+    ) -> list[str]:
+        def drop(transaction: Transaction) -> list[str]:
+            found = [
+                row
+                for state in ("pending", "held", "proposed")
+                for row in _list_held(transaction, conversation_id, state)
+                if (row["author"], row["actor"], row["lane"]) == ("bot", None, "conversation")
+                and not row["is_notice"]
+            ]
+            for row in found:
+                transaction.update("outbox_reply", row["id"], state="dropped", problem=problem)
+            return [row["handle"] for row in found if row["handle"] is not None]
+
+        handles: list[str] = await memory(session).run(drop)
+        return handles
 
 
 def _lock(transaction: Transaction, reply_id: UUID) -> Values | None:
@@ -147,8 +171,10 @@ def _lock(transaction: Transaction, reply_id: UUID) -> Values | None:
     return transaction.get("outbox_reply", reply_id)
 
 
-def _list_held(transaction: Transaction, conversation_id: ConversationId) -> list[Values]:
-    rows = transaction.rows("outbox_reply", conversation_id=conversation_id, state="held")
+def _list_held(
+    transaction: Transaction, conversation_id: ConversationId, state: str = "held"
+) -> list[Values]:
+    rows = transaction.rows("outbox_reply", conversation_id=conversation_id, state=state)
     held = sorted(rows, key=lambda row: row["seq"])
     for row in held:
         transaction.lock("outbox_reply", row["id"])

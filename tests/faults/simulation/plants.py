@@ -22,6 +22,7 @@ from coachline.messaging import (
     TurnLedger,
 )
 from coachline.messaging.attempts import Attempt, Way, choose_way
+from coachline.messaging.leftovers import LeftOver
 from coachline.messaging.tables import ConversationRow
 from faults.simulation.node import Makers
 
@@ -39,8 +40,10 @@ class _UnfencedLedger(TurnLedger):
 class _LateClockDelivery(Delivery):
     """Reads the clock after the renewal, not before."""
 
-    async def _begin(self, lease: Lease, live: LiveConnection) -> Attempt | bool:
-        begun = await super()._begin(lease, live)
+    async def _begin(
+        self, lease: Lease, live: LiveConnection, left_over: list[LeftOver]
+    ) -> Attempt | bool:
+        begun = await super()._begin(lease, live, left_over)
         lease.deadline = self._clock.monotonic() + self._rules.lease_seconds
         return begun
 

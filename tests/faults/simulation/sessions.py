@@ -15,7 +15,7 @@ from sqlalchemy.sql.schema import DefaultClause
 
 from coachline.foundation.database import Base, Database, SystemSession, TenantSession
 from coachline.foundation.ids import TenantId
-from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow, TurnRow
+from coachline.messaging.tables import ConversationRow, EventRow, ProposalRow, ReplyRow, TurnRow
 from faults.simulation.store import Statement, Store, Transaction, Unreachable, Values
 
 Row = TypeVar("Row", bound=Base)
@@ -58,7 +58,7 @@ _COLUMNS: Mapping[str, Values] = MappingProxyType(
         row.__tablename__: {
             column.name: _default(column.server_default) for column in row.__table__.columns
         }
-        for row in (ConversationRow, EventRow, TurnRow, ReplyRow)
+        for row in (ConversationRow, EventRow, TurnRow, ReplyRow, ProposalRow)
     }
 )
 

@@ -191,6 +191,7 @@ class Store:
                 "inbox_event",
                 "turn",
                 "outbox_reply",
+                "proposal",
                 "identity",
                 "tenant",
             )

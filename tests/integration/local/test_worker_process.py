@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from coachline.local import WorkerProcess, worker_process
+from coachline.local import WorkerProcess, keeper
 from fixtures.waiting import until
 
 PATIENCE_SECONDS = 60.0
@@ -56,8 +56,8 @@ def has_begun(folder: Path, lives: int) -> bool:
 async def test_a_worker_that_is_killed_again_and_again_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_process, "_FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(worker_process, "_LAST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(keeper, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(keeper, "_LAST_PAUSE_SECONDS", 0.02)
     async with started(tmp_path, 1, STAYS) as worker, started(tmp_path, 2, STAYS) as other:
         neighbour = other.pid
         for life in range(1, 5):
@@ -72,12 +72,12 @@ async def test_a_worker_that_is_killed_again_and_again_comes_back(
 async def test_a_worker_that_dies_at_each_start_waits_longer_every_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
-    monkeypatch.setattr(worker_process, "_FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(worker_process, "_LAST_PAUSE_SECONDS", 0.08)
+    monkeypatch.setattr(keeper, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(keeper, "_LAST_PAUSE_SECONDS", 0.08)
     with structlog.testing.capture_logs() as logs:
         async with started(tmp_path, 1, program):
             await until(lambda: starts(tmp_path, 1) >= 6, seconds=PATIENCE_SECONDS)
-    pauses = [line["pause_seconds"] for line in logs if line["event"] == "worker.died"]
+    pauses = [line["pause_seconds"] for line in logs if line["event"] == "child.died"]
     assert pauses[:5] == [0.01, 0.02, 0.04, 0.08, 0.08]
 
 

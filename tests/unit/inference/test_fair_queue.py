@@ -245,7 +245,7 @@ class Requests(RuleBasedStateMachine):
 
         self.loop.run_until_complete(leave())
         left = (self.queue.running, self.queue.waiting)
-        rings = (self.queue._interactive._tenants, self.queue._background._tenants)
+        rings = (self.queue._interactive._parties, self.queue._background._parties)
         self.loop.close()
         assert left == (0, 0)
         assert rings == ({}, {})  # nothing is kept for a tenant that asks for nothing
