@@ -29,7 +29,7 @@ check: setup ## Format, lint, types, room order, security, architecture, docs, l
 	$(RUN) pytest --quiet --no-header tests/architecture tests/docs
 	$(UV) lock --check
 
-bench: setup ## Measure: acknowledgements, turns, memory, channels
+bench: setup ## Measure: acknowledgements, turns, memory, channels, the console
 	@PYTHONPATH=tests $(RUN) python -m benchmarks $(ARGS)
 
 faults: setup ## Kill, freeze and cut off everything, a little: some minutes
