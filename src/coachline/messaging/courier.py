@@ -39,6 +39,10 @@ from coachline.messaging.turns import Lease, SendOutcome
 
 _CALL_SECONDS = 20.0
 _BACKOFF_CAP_SECONDS = 300.0
+# Of a receiver that refuses everything and each time says "in a second".
+_PATIENCE_CAP_SECONDS = 30.0
+# Powers of two beyond this are only longer than every cap.
+_MOST_DOUBLINGS = 10
 _REFUSED_RETRY_SECONDS = 60.0
 _LONGEST_WAIT_SECONDS = 24 * 3600.0
 _KEEP_PAUSE_SECONDS = 0.2
@@ -231,6 +235,8 @@ class Courier:
                 if isinstance(live.channel, Paced):
                     tolls = live.channel.tolls(attempt.reply)
                     await self._pace.hold(lease.tenant_id, live.id, tolls, seconds=wait)
+                elif attempt.number > 1:
+                    wait = max(wait, self._double(attempt.number - 1, _PATIENCE_CAP_SECONDS))
                 return SendOutcome("pending", attempt.failures, problem, wait)
             case ChannelUnavailable() | ThreadMoved():
                 return self._later(attempt, problem, self._backoff(attempt))
@@ -266,4 +272,8 @@ class Courier:
         return min(wait, _LONGEST_WAIT_SECONDS)
 
     def _backoff(self, attempt: Attempt) -> float:
-        return min(_BACKOFF_CAP_SECONDS, 2.0**attempt.failures) * self._random.uniform(0.5, 1.0)
+        return self._double(attempt.failures, _BACKOFF_CAP_SECONDS)
+
+    def _double(self, times: int, cap_seconds: float) -> float:
+        seconds = min(cap_seconds, 2.0 ** min(times, _MOST_DOUBLINGS))
+        return seconds * self._random.uniform(0.5, 1.0)

@@ -110,16 +110,32 @@ async def test_a_row_is_rung_taken_and_put_in_line(stand: Stand) -> None:
     async with stand.database.tenant(stand.tenant_id) as session:
         locked = await stand.conversations.lock(session, conversation_id)
         assert locked is not None
-        stand.conversations.set_waiting(locked)
+        stand.conversations.set_waiting(locked, after_seconds=300)
+        now = await stand.conversations.now(session)
     row = await stand.row(conversation_id)
     assert (row.state, row.bell, row.lease_until) == ("waiting", None, None)
+    assert row.due_at is not None
+    assert row.due_at > now
     async with stand.database.tenant(stand.tenant_id) as session:
         locked = await stand.conversations.lock(session, conversation_id)
         assert locked is not None
-        stand.conversations.set_rung(locked, bell, after_seconds=0)
+        stand.conversations.set_rung(locked, bell, after_seconds=-60)
         await session.flush()
-        await stand.conversations.wait(session, conversation_id)
-    assert (await stand.row(conversation_id)).state == "waiting"
+        await stand.conversations.wait(session, conversation_id, after_seconds=300)
+    row = await stand.row(conversation_id)
+    assert row.state == "waiting"
+    assert row.due_at is not None
+    # Who comes into line never loses the place that their time gave them; who has none gets one.
+    assert row.due_at < now
+    async with stand.database.tenant(stand.tenant_id) as session:
+        locked = await stand.conversations.lock(session, conversation_id)
+        assert locked is not None
+        locked.due_at = None
+        await session.flush()
+        await stand.conversations.wait(session, conversation_id, after_seconds=300)
+    due_at = (await stand.row(conversation_id)).due_at
+    assert due_at is not None
+    assert due_at > now
 
 
 async def test_only_what_is_due_soon_holds_credit(stand: Stand) -> None:
@@ -146,7 +162,7 @@ async def test_the_longest_waiting_come_first_and_locked_ones_are_passed_over(
         async with stand.database.tenant(stand.tenant_id) as session:
             row = await stand.conversations.lock(session, conversation_id)
             assert row is not None
-            stand.conversations.set_waiting(row)
+            stand.conversations.set_waiting(row, after_seconds=0)
     async with stand.database.tenant(stand.tenant_id) as first:
         mine = await stand.conversations.lock_waiting(first, 1)
         async with stand.database.tenant(stand.tenant_id) as second:

@@ -99,12 +99,24 @@ class MemoryConversations(ConversationRepository):
             )
         )
 
-    async def wait(self, session: TenantSession, conversation_id: ConversationId) -> None:
-        await memory(session).run_alone(
-            lambda transaction: transaction.update(
-                "conversation", conversation_id, state="waiting", bell=None, lease_until=None
+    async def wait(
+        self, session: TenantSession, conversation_id: ConversationId, *, after_seconds: float
+    ) -> None:
+        def wait(transaction: Transaction) -> None:
+            due_at = transaction.now + timedelta(seconds=after_seconds)
+            row = transaction.get("conversation", conversation_id)
+            if row is not None and row["due_at"] is not None:
+                due_at = min(due_at, row["due_at"])
+            transaction.update(
+                "conversation",
+                conversation_id,
+                state="waiting",
+                bell=None,
+                lease_until=None,
+                due_at=due_at,
             )
-        )
+
+        await memory(session).run_alone(wait)
 
     def set_rung(self, row: ConversationRow, bell: UUID, *, after_seconds: float) -> None:
         row.state, row.bell, row.lease_until = "rung", bell, None
@@ -114,9 +126,9 @@ class MemoryConversations(ConversationRepository):
         row.state, row.epoch, row.burst_at = "running", epoch, None
         row.lease_until = _from_now(lease_seconds)
 
-    def set_waiting(self, row: ConversationRow) -> None:
+    def set_waiting(self, row: ConversationRow, *, after_seconds: float) -> None:
         row.state, row.bell, row.lease_until = "waiting", None, None
-        row.due_at = _from_now(0.0)
+        row.due_at = _from_now(after_seconds)
 
     async def renew(
         self, session: TenantSession, conversation_id: ConversationId, epoch: int, seconds: float

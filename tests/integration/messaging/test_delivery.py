@@ -25,6 +25,10 @@ from fixtures.scripted_channel import event
 from fixtures.time import FakeClock
 
 Pair = tuple[TenantId, TenantId]
+SECONDS_LEFT = (
+    "select extract(epoch from not_before - clock_timestamp())::float from outbox_reply "
+    "where seq = 2"
+)
 MAKE_DUE = "update outbox_reply set not_before = null"
 
 
@@ -61,6 +65,25 @@ async def test_each_failure_leads_to_its_state_and_order_is_kept(
     await desk.delivery.settle(lease)
     assert await desk.states(live, "outbox_reply") == states
     assert len(desk.platform.calls) == calls
+
+
+async def test_a_receiver_that_always_says_in_a_second_is_asked_less_and_less_often(
+    desk: Desk, tenants: Pair
+) -> None:
+    live = await desk.connect(tenants[0])
+    lease = await prepare(desk, live)
+    waits = []
+    for _ in range(8):
+        desk.platform.faults = [RateLimited("slow down", retry_after=1)]
+        assert not await desk.delivery.settle(lease)
+        async with desk.database.tenant(live.tenant_id) as session:
+            waits.append(await session.scalar(text(SECONDS_LEFT)))
+        await desk.run_sql(live, MAKE_DUE)
+    assert waits[0] <= 1
+    assert waits[3] > 2
+    assert all(10 < wait <= 30 for wait in waits[5:])
+    assert await desk.delivery.settle(lease)
+    assert len(desk.platform.accepted) == 2
 
 
 async def test_an_unclear_outcome_is_sent_again_under_the_same_id(

@@ -43,7 +43,8 @@ update conversation set state = 'rung', bell = $3, lease_until = null,
 where tenant_id = $1 and id = $2
 """
 _WAIT = """
-update conversation set state = 'waiting', bell = null, lease_until = null
+update conversation set state = 'waiting', bell = null, lease_until = null,
+  due_at = least(due_at, clock_timestamp() + $3::interval)
 where tenant_id = $1 and id = $2
 """
 
@@ -96,10 +97,13 @@ class ConversationRepository:
             _RING, session.tenant_id, conversation_id, bell, timedelta(seconds=after_seconds)
         )
 
-    async def wait(self, session: TenantSession, conversation_id: ConversationId) -> None:
-        """Put a locked row that was not read in line for its tenant's credit."""
+    async def wait(
+        self, session: TenantSession, conversation_id: ConversationId, *, after_seconds: float
+    ) -> None:
+        """Put a locked row that was not read in line for its tenant's credit, due by then."""
         driver = await driver_connection(session)
-        await driver.execute(_WAIT, session.tenant_id, conversation_id)
+        after = timedelta(seconds=after_seconds)
+        await driver.execute(_WAIT, session.tenant_id, conversation_id, after)
 
     def set_rung(self, row: ConversationRow, bell: UUID, *, after_seconds: float) -> None:
         """Name the one bell that may claim the row, and when."""
@@ -111,10 +115,10 @@ class ConversationRepository:
         row.state, row.epoch, row.burst_at = "running", epoch, None
         row.lease_until = func.clock_timestamp() + timedelta(seconds=lease_seconds)
 
-    def set_waiting(self, row: ConversationRow) -> None:
-        """Put the row in line for its tenant's credit, due now."""
+    def set_waiting(self, row: ConversationRow, *, after_seconds: float) -> None:
+        """Put the row in line for its tenant's credit, behind those that are due before it."""
         row.state, row.bell, row.lease_until = "waiting", None, None
-        row.due_at = func.clock_timestamp()
+        row.due_at = func.clock_timestamp() + timedelta(seconds=after_seconds)
 
     def flag(self, row: ConversationRow, *, holds_bot: bool) -> None:
         """Say of a locked row that a coach has to look; ``holds_bot`` only ever adds the hold."""
@@ -197,7 +201,7 @@ class ConversationRepository:
         return count
 
     async def lock_waiting(self, session: TenantSession, limit: int) -> list[ConversationRow]:
-        """The longest waiting conversations that nobody else is looking at."""
+        """Those in line that are due first and that nobody else is looking at."""
         return list(
             await session.scalars(
                 select(ConversationRow)
