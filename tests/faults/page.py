@@ -54,9 +54,8 @@ No clock fences a platform. A process that is frozen between its last look at th
 first byte of its call, for longer than lease and reconciliation together, may still send what
 another process has sent meanwhile.
 
-A tenant has so many conversations at once under way (`COACHLINE_TENANT_MAX_TURNS`), and one whose
-reply is to be tried again within five seconds is among them. While a receiver refuses everything
-with a short `Retry-After`, that tenant's other conversations wait for it; other tenants do not.
+A gateway that goes on from a backup does not know what the lost one answered after it: such a
+message is answered once more, and replies that were under way wait for a person's word.
 
 Zero failures are no proof of none. With none in n trials the bound at 95 % is about 3/n:
 """

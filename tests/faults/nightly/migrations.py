@@ -1,5 +1,6 @@
-"""Row 30: the newest migration goes up and down while the code before it serves and works.
+"""Row 30: the newest migrations go up and down while the code before them serves and works.
 
+"Before" is the commit before the newest one came; what came together is tried together.
 The tables are small, so this shows locks and misfits, not how long a large table takes.
 """
 
@@ -97,13 +98,14 @@ class _Load:
 
 
 async def check_migrations(run: Run) -> Finding:
-    """Migrate up and down, again and again, under the load of the code before the migration.
+    """Migrate up and down, again and again, under the load of the code before the migrations.
 
     Raises:
         HistoryMissing: that code cannot be had here.
     """
-    newest, before = _last_two()
-    code = await _take_code_before(newest, before, run.folder / "before")
+    newest, *earlier = _list_revisions()
+    code = await _take_code_before(newest, run.folder / "before")
+    before = _find_newest(earlier, code)
     rounds, failed = _ROUNDS[run.scale], 0
     async with CallbackReceiver() as receiver, _open_old(run.folder, code, before) as (old, owner):
         to = [await old.connect(f"migrate-{word}", receiver) for word in ("a", "b")]
@@ -111,7 +113,7 @@ async def check_migrations(run: Run) -> Finding:
         writing = asyncio.create_task(load.run())
         try:
             for number in range(rounds):
-                run.say(f"migration {newest}, round {number + 1} of {rounds}")
+                run.say(f"migrations {before} to {newest}, round {number + 1} of {rounds}")
                 await load.wait_accepted(_BETWEEN)
                 failed += not await _try(migrate(owner))
                 await load.wait_accepted(_BETWEEN)
@@ -122,19 +124,25 @@ async def check_migrations(run: Run) -> Finding:
             await writing
         wrong = await _judge(receiver, load)
     waits = _read_waits(run.folder / "postgres.log")
-    return _find(newest, rounds, failed, load, wrong, waits)
+    return _find((before, newest), rounds, failed, load, wrong, waits)
 
 
-def _last_two() -> tuple[str, str]:
-    """The newest revision, and the one before it."""
+def _list_revisions() -> list[str]:
+    """All revisions, the newest first."""
     scripts = ScriptDirectory.from_config(schema._config())
-    newest = scripts.get_revision("head")
-    if newest is None or not isinstance(newest.down_revision, str):
-        raise HistoryMissing("there are no two migrations")
-    return newest.revision, newest.down_revision
+    return [script.revision for script in scripts.walk_revisions()]
 
 
-async def _take_code_before(revision: str, before: str, folder: Path) -> Path:
+def _find_newest(revisions: list[str], code: Path) -> str:
+    """The newest of the revisions that a tree knows."""
+    folder = code / "migrations" / "versions"
+    known = (revision for revision in revisions if any(folder.glob(f"{revision}_*.py")))
+    if (newest := next(known, None)) is None:
+        raise HistoryMissing("the code before the newest migration has none")
+    return newest
+
+
+async def _take_code_before(revision: str, folder: Path) -> Path:
     """The tree without this migration, from the history; its folder."""
     (file,) = (ROOT / "migrations" / "versions").glob(f"{revision}_*.py")
     added = await _git("log", "--diff-filter=A", "--format=%H", "--", str(file))
@@ -145,8 +153,6 @@ async def _take_code_before(revision: str, before: str, folder: Path) -> Path:
     process = await asyncio.create_subprocess_exec("tar", "-xf", str(archive), "-C", str(folder))
     if await process.wait() != 0:
         raise HistoryMissing("the old code cannot be unpacked")
-    if not any((folder / "migrations" / "versions").glob(f"{before}_*.py")):
-        raise HistoryMissing(f"the commit before {revision} has no {before} either")
     return folder
 
 
@@ -265,7 +271,7 @@ def _read_waits(log: Path) -> list[float]:
 
 
 def _find(
-    revision: str,
+    revisions: tuple[str, str],
     rounds: int,
     failed: int,
     load: _Load,
@@ -285,7 +291,8 @@ def _find(
         row=30,
         name="migrations",
         figures={
-            "newest_migration": revision,
+            "from_revision": revisions[0],
+            "to_revision": revisions[1],
             "migrations_up_and_down": 2 * rounds,
             "migrations_failed": failed,
             "requests": load.statuses.total(),
