@@ -12,6 +12,7 @@ from coachline.foundation.database import Database
 from coachline.foundation.ids import TenantId
 from coachline.foundation.redis import Redis, open_redis
 from coachline.monitoring import Dispatcher, Feed, FeedEvent, LiveFeed
+from coachline.monitoring import live as live_module
 from fixtures.time import FakeClock
 from fixtures.waiting import until
 from integration.monitoring.test_feed_positions import write
@@ -59,14 +60,18 @@ async def test_a_stream_begins_where_its_reader_is_and_goes_on(
 
 
 async def test_valkey_wakes_a_stream_long_before_it_would_look(
-    database: Database, tenants: Pair, dispatcher: Dispatcher, live: LiveFeed
+    database: Database,
+    tenants: Pair,
+    dispatcher: Dispatcher,
+    live: LiveFeed,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(live_module, "_CALM_SECONDS", 3_600.0)
     seen: list[str] = []
     reading = asyncio.create_task(collect(live.follow(tenants[0], after=0), seen))
     await until(lambda: tenants[0] in live._heard)
     made = await happen(database, dispatcher, tenants[0])
-    # A stream that is heard for looks by itself every five seconds only.
-    await until(lambda: seen == [made], seconds=2)
+    await until(lambda: seen == [made])
     live.close()
     await reading
     assert seen == [made]
@@ -80,7 +85,7 @@ async def test_without_valkey_a_stream_looks_by_itself(
     seen: list[str] = []
     reading = asyncio.create_task(collect(live.follow(tenants[0], after=0), seen))
     made = [await happen(database, dispatcher, tenants[0]) for _ in range(2)]
-    await until(lambda: seen == made, seconds=5)
+    await until(lambda: seen == made)
     live.close()
     await reading
     assert seen == made
@@ -98,11 +103,11 @@ async def test_several_streams_of_several_tenants_share_one_ear(
     ]
     await until(lambda: live._heard == set(tenants))
     made = {tenant: await happen(database, dispatcher, tenant) for tenant in tenants}
-    await until(lambda: all(seen[tenant] == [made[tenant]] * 2 for tenant in tenants), seconds=2)
+    await until(lambda: all(seen[tenant] == [made[tenant]] * 2 for tenant in tenants))
     for task in reading[:2]:
         task.cancel()
     await asyncio.gather(*reading[:2], return_exceptions=True)
-    await until(lambda: live._heard == {tenants[1]}, seconds=2)
+    await until(lambda: live._heard == {tenants[1]})
     live.close()
     await asyncio.gather(*reading[2:])
     assert not live._streams

@@ -50,6 +50,6 @@ def test_a_cut_text_fits_and_is_a_beginning(text: str, tokens: int) -> None:
 
 def test_a_text_of_ten_million_characters_is_cut_at_once() -> None:
     text = "spam " * 2_000_000
-    since = time.perf_counter()
+    since = time.process_time()
     assert estimate_tokens(cut_to_tokens(text, 1_000)) <= 1_000
-    assert time.perf_counter() - since < 0.1
+    assert time.process_time() - since < 0.1
