@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from channel_kit import signing
 from faults.mutants.mutations import list_mutants
 from faults.mutants.session import find_function
 from faults.mutants.targets import TARGETS
+from faults.mutants.trial import try_all
 
 SAMPLE = '''
 def check(count, *, limit=3):
@@ -55,3 +58,8 @@ def test_every_target_and_its_functions_exist() -> None:
             find_function(target.module, name)
         for test in target.tests:
             assert Path(test.removeprefix("--deselect=").partition("::")[0]).exists()
+
+
+async def test_a_target_that_is_not_there_is_no_target_without_survivors(tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match=r"tenancy\.token"):
+        await try_all(tmp_path, print, ("tenancy.token",))

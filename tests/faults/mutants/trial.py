@@ -73,6 +73,13 @@ def _kinds(ends: Mapping[str, str]) -> Counter[str]:
 async def try_all(
     folder: Path, say: Callable[[str], None], names: tuple[str, ...] = ()
 ) -> dict[Target, dict[str, str]]:
-    """Every target, or those of ``names``, one after the other."""
+    """Every target, or those of ``names``, one after the other.
+
+    Raises:
+        LookupError: there is no such target; whoever misspells one must not read of no survivors.
+    """
+    known = {target.name for target in TARGETS}
+    if unknown := set(names) - known:
+        raise LookupError(f"no target {sorted(unknown)}; there are {sorted(known)}")
     chosen = [target for target in TARGETS if not names or target.name in names]
     return {target: await try_target(target, folder, say) for target in chosen}
