@@ -21,7 +21,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _TEXT_LIMITS = MappingProxyType(
     {"display_name": 200, "persona": 20_000, "apology": 1_000, "crisis_script": 1_000}
 )
-_MAY_BE_NONE = frozenset({"apology", "crisis_script"})
+_MAY_BE_NONE = frozenset({"apology", "crisis_script", "proposal_seconds"})
 # A whole name, as it stands in an address; what a browser shows in other letters is xn--… here.
 _HOST = re.compile(
     r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+"
@@ -121,8 +121,10 @@ def _check_stepping_in(changes: ProfileChanges) -> None:
     for word in words:
         check_text("human_words", word, limit=60)
     for field, longest in _LONGEST_SECONDS.items():
-        seconds = changes.get(field)
-        if isinstance(seconds, int) and not 1 <= seconds <= longest:
+        seconds = changes.get(field, longest)
+        if seconds is None and field in _MAY_BE_NONE:
+            continue
+        if not isinstance(seconds, int) or not 1 <= seconds <= longest:
             raise ProfileInvalid(f"{field} must be 1 to {longest}.")
 
 
@@ -156,5 +158,5 @@ def _check_safety(changes: ProfileChanges) -> None:
             )
     for field in ("safety_concern_score", "safety_crisis_score"):
         score = changes.get(field)
-        if isinstance(score, float) and not _SCORES[0] <= score <= _SCORES[1]:
+        if isinstance(score, int | float) and not _SCORES[0] <= score <= _SCORES[1]:
             raise ProfileInvalid(f"{field} must be from {_SCORES[0]} to {_SCORES[1]}.")

@@ -60,3 +60,16 @@ def test_a_checksum_alone_does_not_make_a_number_that_fits() -> None:
 def test_the_largest_token_names_its_tenant() -> None:
     head = "cl_" + tokens._encode(256**40 - 1, 54)
     assert find_tenant_id(head + tokens._checksum(head)) == UUID(int=2**128 - 1)
+
+
+def test_a_checksum_alone_makes_no_token() -> None:
+    body = make_token(TenantId(new_id()))[3:57]
+    for head in (
+        f"cs_{body}",
+        f"cl_{body[:-1]}",
+        f"cl_{body}0",
+        f"cl_{body[:-1]}-",
+        f"cl_{body[:-1]}é",
+        body,
+    ):
+        assert find_tenant_id(head + tokens._checksum(head)) is None
