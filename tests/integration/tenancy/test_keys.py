@@ -75,6 +75,31 @@ async def test_an_expired_key_is_refused(clock: FakeClock, keys: Keys, tenants: 
         await keys.authenticate(made.secret)
 
 
+async def test_a_found_key_is_usable_until_it_expires_or_is_revoked(
+    database: Database, clock: FakeClock, keys: Keys, tenants: Pair
+) -> None:
+    ends_at = clock.now() + timedelta(days=1)
+    made = [
+        await keys.create(tenants[0], name, ["read"], end, actor="test")
+        for name, end in (("ends", ends_at), ("stays", None), ("revoked", None))
+    ]
+    await keys.revoke(tenants[0], made[2].key.id, actor="test")
+
+    async def look() -> list[bool]:
+        async with database.tenant(tenants[0]) as session:
+            found = [await keys.find(session, one.key.id) for one in made]
+        assert [one and one.name for one in found] == ["ends", "stays", "revoked"]
+        return [keys.is_usable(one) for one in found if one is not None]
+
+    assert await look() == [True, True, False]
+    clock.advance(86_399)
+    assert await look() == [True, True, False]
+    clock.advance(1)
+    assert await look() == [False, True, False]
+    async with database.tenant(tenants[1]) as session:
+        assert await keys.find(session, made[1].key.id) is None
+
+
 async def test_keys_of_a_suspended_tenant_are_refused_until_it_is_activated(
     keys: Keys, clock: FakeClock, service: Tenants, tenants: Pair
 ) -> None:
