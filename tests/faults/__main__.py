@@ -25,7 +25,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from faults.checks import Check, find_checks, merge
-from faults.findings import Finding, Report, Run, Scale, read_finding, to_json
+from faults.findings import (
+    Finding,
+    Report,
+    Run,
+    Scale,
+    from_json,
+    read_finding,
+    renew,
+    to_json,
+)
 from faults.page import RESULTS
 from fixtures.machine import ROOT, commit, machine
 
@@ -114,9 +123,9 @@ def main() -> None:
     parser.add_argument("scale", choices=get_args(Scale), nargs="?", default="pull-request")
     parser.add_argument("--seed", type=int, help="of every draw; drawn when it is not given")
     parser.add_argument("--resume", action="store_true", help="leave out what is finished")
-    parser.add_argument("--only", nargs="+", help="these checks alone, and no page")
+    parser.add_argument("--only", nargs="+", help="these checks alone, and no page of its own")
     parser.add_argument(
-        "--page", action="store_true", help="write the page of this run, whatever it is"
+        "--page", action="store_true", help="with --only: renew these findings on the page"
     )
     parser.add_argument("--messages", type=int, help="fewer questions than the scale asks")
     given = parser.parse_args()
@@ -139,6 +148,8 @@ def main() -> None:
         day=f"{datetime.now(UTC):%Y-%m-%d}",
         findings=tuple(found),
     )
+    if given.only and given.page:
+        report = renew(from_json(RESULTS.read_text(encoding="utf-8")), report)
     if given.page or (given.scale != "pull-request" and not given.only):
         RESULTS.write_text(to_json(report), encoding="utf-8")
     if not all(finding.is_met for finding in found):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -43,6 +43,7 @@ class Finding:
         figures: each with its unit in its name, where it has one.
         is_met: whether what the row requires is so.
         problem: why not, in words; "" when it is met.
+        again: command, commit and day of the run that tried it anew; "" for the report's own run.
     """
 
     row: int
@@ -50,6 +51,7 @@ class Finding:
     figures: Figures
     is_met: bool
     problem: str = ""
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,21 @@ class Report:
     command: str
     day: str
     findings: tuple[Finding, ...]
+
+
+def renew(report: Report, later: Report) -> Report:
+    """A report with what a later run of the same scale found anew, which each finding then says.
+
+    Raises:
+        ValueError: they are of different scales.
+    """
+    if report.scale != later.scale:
+        raise ValueError(f"a {report.scale} report is not renewed by a {later.scale} run")
+    again = f"`{later.command}`, commit {later.commit}, {later.day}"
+    anew = {finding.name: replace(finding, again=again) for finding in later.findings}
+    kept = [finding for finding in report.findings if finding.name not in anew]
+    findings = sorted((*kept, *anew.values()), key=lambda finding: (finding.row, finding.name))
+    return replace(report, findings=tuple(findings))
 
 
 def to_json(report: Report) -> str:

@@ -106,6 +106,8 @@ def _details(report: Report) -> list[str]:
             lines += ["", f"## Faults at each point: {_words(finding.name)}", ""]
             lines += ["| point | faults |", "|---|--:|"]
             lines += [f"| `{name.removeprefix(_AT)}` | {_show(value)} |" for name, value in points]
+        if finding.again:
+            lines += ["", f"**{_words(finding.name)}** was tried anew: {finding.again}."]
         if finding.problem:
             problem = finding.problem.replace("\n", " ")
             lines += ["", f"**{_words(finding.name)}**: {problem}"]

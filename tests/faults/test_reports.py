@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from faults.checks import find_checks, merge
-from faults.findings import Finding, Report, from_json, to_json
+from faults.findings import Finding, Report, from_json, renew, to_json
 from faults.page import show
 
 _KILLS = Finding(1, "kills", {"kills": 300, "fewest_faults_at_a_point": 21, "lost": 0}, True)
@@ -13,6 +17,21 @@ _REPORT = Report("nightly", "2 processors", "abc", 7, "make x", "2026-01-02", (_
 
 def test_a_report_is_read_as_it_was_written() -> None:
     assert from_json(to_json(_REPORT)) == _REPORT
+
+
+def test_a_later_run_renews_what_it_tried_and_says_so() -> None:
+    other = Finding(49, "restores", {"lost": 1}, False, "one")
+    report = replace(_REPORT, findings=(_LOST, other))
+    later = replace(_REPORT, commit="def", day="2026-01-03")
+
+    renewed = renew(report, later)
+
+    assert (renewed.commit, renewed.findings[1]) == ("abc", other)
+    assert renewed.findings[0] == replace(_KILLS, again="`make x`, commit def, 2026-01-03")
+    assert from_json(to_json(renewed)) == renewed
+    assert "**kills** was tried anew: `make x`, commit def" in show(renewed)
+    with pytest.raises(ValueError, match="release"):
+        renew(report, replace(later, scale="release"))
 
 
 def test_batches_add_up_and_the_worst_of_them_counts() -> None:
