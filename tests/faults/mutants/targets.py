@@ -37,6 +37,7 @@ _DELIVERING: Final = (
     f"{_MESSAGING}pace.py",
     f"{_MESSAGING}posting.py",
     f"{_MESSAGING}doubts.py",
+    f"{_MESSAGING}judgements.py",
     # Hundreds of calls in one test: what it notices alone is too dear to ask for each mutant.
     f"--deselect={_MESSAGING}doubts.py::{_LONG}",
 )
