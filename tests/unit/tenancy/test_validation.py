@@ -79,6 +79,7 @@ def test_what_is_no_time_zone_is_refused(time_zone: str) -> None:
         ({"escalate_after_seconds": 0}, "escalate_after_seconds"),
         ({"escalate_after_seconds": 604_801}, "escalate_after_seconds"),
         ({"escalate_after_seconds": None}, "escalate_after_seconds"),
+        ({"proposal_seconds": None, "escalate_after_seconds": 0}, "escalate_after_seconds"),
         ({"allowed_hosts": ("example.org",) * 101}, "allowed_hosts"),
         ({"crisis_script": " "}, "crisis_script"),
         ({"safety_model": "a model"}, "model"),
@@ -116,7 +117,7 @@ def test_a_host_is_accepted(host: str) -> None:
         "10.1",
         "a.1",
         "x" * 64 + ".org",
-        "a" + LONGEST_HOST,
+        LONGEST_HOST + "b",
     ],
 )
 def test_what_is_no_host_is_refused(host: str) -> None:
