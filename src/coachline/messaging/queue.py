@@ -40,7 +40,7 @@ _SWEEP_BATCH = 100
 _SWEEP_TENANTS = 200
 _ENGINE_LOG_HOURS = 1
 _FIRST_PRIORITY = 1000
-# A bell that is due within this holds credit, and is waited for.
+# A bell that rings within this is waited for, also by a coach's word.
 _SOON_SECONDS = 5.0
 
 log = structlog.get_logger()
@@ -111,7 +111,7 @@ class Queue:
         due, or at once where the reply goes before that.
         """
         is_put_off = False
-        if goes_first and row.state in ("rung", "waiting"):
+        if goes_first and row.state == "rung":
             now = await self._conversations.now(session)
             is_put_off = _seconds_until(row.due_at, now) > _SOON_SECONDS
         if row.state == "idle" or is_put_off:
@@ -166,7 +166,7 @@ class Queue:
                 await self._ring(session, row, after_seconds=left)
                 return None
             elif not await self._has_credit(session, credit):
-                self._conversations.set_waiting(row, after_seconds=0.0)
+                self._conversations.set_waiting(row)
                 return None
             epoch = row.epoch + 1
             connection_id = ConnectionId(row.connection_id)
@@ -250,10 +250,10 @@ class Queue:
             wait_seconds = await self._next_look(session, row, failed=failed)
             if wait_seconds is None:
                 row.state, row.burst_at, row.due_at = "idle", None, None
+            elif wait_seconds > 0:
+                await self._ring(session, row, after_seconds=wait_seconds)
             else:
-                # Also what is tried again soon: of a receiver that refuses everything the same few
-                # conversations would be tried for ever, and no other one ever.
-                self._conversations.set_waiting(row, after_seconds=wait_seconds)
+                self._conversations.set_waiting(row)
             await session.flush()
             await self._conversations.lock_credit(session)
             await self._admit_waiting(session, credit)

@@ -23,9 +23,13 @@ _SOON = timedelta(seconds=5)
 
 def count_in_engine(transaction: Transaction) -> int:
     """How many of the tenant's conversations hold credit."""
-    soon = transaction.now + _SOON
+
+    def is_due(row: Values) -> bool:
+        early = timedelta() if row["burst_at"] is None else _SOON
+        return bool(row["due_at"] <= transaction.now + early)
+
     return sum(
-        row["state"] == "running" or (row["state"] == "rung" and row["due_at"] < soon)
+        row["state"] == "running" or (row["state"] == "rung" and is_due(row))
         for row in transaction.rows("conversation")
     )
 
@@ -126,9 +130,9 @@ class MemoryConversations(ConversationRepository):
         row.state, row.epoch, row.burst_at = "running", epoch, None
         row.lease_until = _from_now(lease_seconds)
 
-    def set_waiting(self, row: ConversationRow, *, after_seconds: float) -> None:
+    def set_waiting(self, row: ConversationRow) -> None:
         row.state, row.bell, row.lease_until = "waiting", None, None
-        row.due_at = _from_now(after_seconds)
+        row.due_at = _from_now(0.0)
 
     async def renew(
         self, session: TenantSession, conversation_id: ConversationId, epoch: int, seconds: float

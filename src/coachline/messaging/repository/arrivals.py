@@ -58,7 +58,8 @@ select held.id, held.state, exists (select from stored) as is_new,
   case when held.state in ('idle', 'waiting') then (
     select count(*) from conversation
     where tenant_id = $1 and state in ('rung', 'running')
-      and (state = 'running' or due_at < clock_timestamp() + interval '5 seconds')
+      and (state = 'running' or due_at <= clock_timestamp()
+        + case when burst_at is null then interval '0' else interval '5 seconds' end)
   ) else 0 end as in_engine
 from held
 """

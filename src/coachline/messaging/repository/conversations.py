@@ -25,14 +25,17 @@ _LOCK = (
     .with_for_update()
     .execution_options(populate_existing=True)
 )
-# A rung row holds credit while it is due within five seconds; arrivals count alike.
+# A rung row holds credit once it is due, and one that lets somebody finish five seconds earlier:
+# else all that write in the same moment would be let in. What is only to be tried again holds none
+# until then. Arrivals count alike.
 # States stand in the SQL itself: a partial index cannot be proven to fit a parameter, and without
 # it a look at a long conversation reads all of it.
 _COUNT_RUNNING = "select count(*) from conversation where tenant_id = $1 and state = 'running'"
 _COUNT_IN_ENGINE = """
 select count(*) from conversation
 where tenant_id = $1 and state in ('rung', 'running')
-  and (state = 'running' or due_at < clock_timestamp() + interval '5 seconds')
+  and (state = 'running' or due_at <= clock_timestamp()
+    + case when burst_at is null then interval '0' else interval '5 seconds' end)
 """
 _LOCK_CREDIT = "select pg_advisory_xact_lock($1, hashtext($2))"
 _SHARE_CREDIT = "select pg_advisory_xact_lock_shared($1, hashtext($2))"
@@ -115,10 +118,10 @@ class ConversationRepository:
         row.state, row.epoch, row.burst_at = "running", epoch, None
         row.lease_until = func.clock_timestamp() + timedelta(seconds=lease_seconds)
 
-    def set_waiting(self, row: ConversationRow, *, after_seconds: float) -> None:
-        """Put the row in line for its tenant's credit, behind those that are due before it."""
+    def set_waiting(self, row: ConversationRow) -> None:
+        """Put the row in line for its tenant's credit, due now."""
         row.state, row.bell, row.lease_until = "waiting", None, None
-        row.due_at = func.clock_timestamp() + timedelta(seconds=after_seconds)
+        row.due_at = func.clock_timestamp()
 
     def flag(self, row: ConversationRow, *, holds_bot: bool) -> None:
         """Say of a locked row that a coach has to look; ``holds_bot`` only ever adds the hold."""
@@ -186,9 +189,9 @@ class ConversationRepository:
         await driver.execute(_SHARE_CREDIT, _CREDIT_LOCK, str(session.tenant_id))
 
     async def count_in_engine(self, session: TenantSession) -> int:
-        """How many conversations hold credit: running, or rung and due within seconds.
+        """How many conversations hold credit: running, or rung and due, or about to be.
 
-        One that waits minutes for a retry holds none, or a dead receiver would stop a tenant.
+        One that waits for a retry holds none, or a receiver that refuses would stop a tenant.
         """
         driver = await driver_connection(session)
         count: int = await driver.fetchval(_COUNT_IN_ENGINE, session.tenant_id)
