@@ -117,7 +117,12 @@ async def test_a_row_is_rung_taken_and_put_in_line(stand: Stand) -> None:
     assert (row.state, row.bell, row.lease_until) == ("waiting", None, None)
     assert row.due_at is not None
     assert row.due_at <= now
+
+
+async def test_who_comes_into_line_keeps_the_place_that_their_time_gave_them(stand: Stand) -> None:
+    conversation_id, bell = await stand.talk(), new_id()
     async with stand.database.tenant(stand.tenant_id) as session:
+        now = await stand.conversations.now(session)
         locked = await stand.conversations.lock(session, conversation_id)
         assert locked is not None
         stand.conversations.set_rung(locked, bell, after_seconds=-60)
@@ -126,11 +131,11 @@ async def test_a_row_is_rung_taken_and_put_in_line(stand: Stand) -> None:
     row = await stand.row(conversation_id)
     assert row.state == "waiting"
     assert row.due_at is not None
-    # Who comes into line never loses the place that their time gave them; who has none gets one.
     assert row.due_at < now
     async with stand.database.tenant(stand.tenant_id) as session:
         locked = await stand.conversations.lock(session, conversation_id)
         assert locked is not None
+        # Who has none yet gets one.
         locked.due_at = None
         await session.flush()
         await stand.conversations.wait(session, conversation_id, after_seconds=300)
