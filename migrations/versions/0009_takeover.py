@@ -6,7 +6,7 @@ Revision ID: 0009
 from __future__ import annotations
 
 from alembic import op
-from migrations.policies import protect, touch
+from migrations.policies import protect, stands, touch
 
 revision = "0009"
 down_revision = "0008"
@@ -24,15 +24,23 @@ _IS_NEWS = "current_user <> 'coachline_owner'"
 
 def upgrade() -> None:
     """Add it. Every new column has a default, so that older code goes on writing these rows."""
-    _profile()
-    _conversations()
-    _takeovers()
-    _proposals()
-    _requests()
-    _notes()
-    _tell()
-    _tell_of_conversations()
-    _replies()
+    if not stands("takeover"):
+        _profile()
+        _conversations()
+        _takeovers()
+        _proposals()
+        _requests()
+        _notes()
+        _tell()
+        _tell_of_conversations()
+        _replies()
+    with op.get_context().autocommit_block():
+        op.execute("alter table outbox_reply validate constraint outbox_reply_state_check")
+        op.execute("drop index concurrently if exists outbox_reply_proposed")
+        op.execute(
+            "create index concurrently outbox_reply_proposed on outbox_reply "
+            "(tenant_id, conversation_id, seq) where state = 'proposed'"
+        )
 
 
 def _profile() -> None:
@@ -299,13 +307,6 @@ def _replies() -> None:
         """
     )
     _allow(f"{_BEFORE}, 'proposed'")
-    with op.get_context().autocommit_block():
-        op.execute("alter table outbox_reply validate constraint outbox_reply_state_check")
-        op.execute("drop index concurrently if exists outbox_reply_proposed")
-        op.execute(
-            "create index concurrently outbox_reply_proposed on outbox_reply "
-            "(tenant_id, conversation_id, seq) where state = 'proposed'"
-        )
 
 
 def _allow(states: str) -> None:

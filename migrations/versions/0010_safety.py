@@ -6,7 +6,7 @@ Revision ID: 0010
 from __future__ import annotations
 
 from alembic import op
-from migrations.policies import protect, touch
+from migrations.policies import protect, stands, touch
 
 revision = "0010"
 down_revision = "0009"
@@ -18,10 +18,11 @@ _BEFORE = "'apology', 'learner_rate', 'tenant_quota', 'greeting', 'unsupported'"
 
 def upgrade() -> None:
     """Add it. Every new column has a default, so that older code goes on writing these rows."""
-    _profile()
-    _reviews()
-    _tell()
-    _allow(f"{_BEFORE}, 'crisis', 'withheld'")
+    if not stands("safety_review"):
+        _profile()
+        _reviews()
+        _tell()
+        _allow(f"{_BEFORE}, 'crisis', 'withheld'")
     with op.get_context().autocommit_block():
         op.execute(
             "alter table conversation_notice validate constraint conversation_notice_kind_check"

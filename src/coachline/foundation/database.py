@@ -234,6 +234,12 @@ def translate_outages() -> Iterator[None]:
         raise
 
 
+def gave_up_at_a_lock(error: DBAPIError) -> bool:
+    """Whether a statement met a lock of another transaction, and may be tried again as it is."""
+    refusals = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+    return isinstance(getattr(error.orig, "__cause__", None), refusals)
+
+
 def _unavailable(error: BaseException) -> DatabaseUnavailable:
     return DatabaseUnavailable(
         f"PostgreSQL cannot be used now ({type(error).__name__}); try again shortly.",
@@ -317,6 +323,7 @@ __all__ = [
     "TenantSession",
     "Timestamped",
     "driver_connection",
+    "gave_up_at_a_lock",
     "open_pool",
     "tenant_within",
     "translate_outages",

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
 
+import asyncpg
 import pytest
 from alembic import command
 
@@ -12,6 +16,7 @@ from coachline.foundation import schema
 from coachline.foundation.database import Database, DatabaseUnavailable
 from coachline.local import ensure_database
 from conftest import ROLES, Servers
+from fixtures.waiting import until
 
 MIGRATE = (
     "import asyncio, sys; from coachline.foundation.schema import migrate; "
@@ -55,6 +60,85 @@ async def test_every_migration_can_be_undone_and_done_again(servers: Servers) ->
         assert await schema.read_revision(database) == schema.newest_revision()
     finally:
         await database.close()
+
+
+_WAITING_SINCE = """
+select waitstart from pg_locks
+ where not granted and database = (select oid from pg_database where datname = current_database())
+"""
+# Those with statements after their commit, each in a transaction of its own.
+_IN_TWO_STEPS = ("0007", "0008", "0009", "0010")
+
+
+@asynccontextmanager
+async def held(servers: Servers, database: str) -> AsyncIterator[asyncpg.Connection]:
+    """A migrated database where a transaction of the gateway has read a table and goes on."""
+    await ensure_database(servers.postgres, database=database, roles=ROLES)
+    await schema.migrate(servers.url("coachline_owner", database))
+    admin = await asyncpg.connect(servers.postgres.admin_url(database))
+    try:
+        async with admin.transaction():
+            await admin.execute("select 1 from conversation limit 1")
+            yield admin
+    finally:
+        await admin.close()
+
+
+async def revision(servers: Servers, database: str) -> str | None:
+    """What the database is at."""
+    connection = await asyncpg.connect(servers.postgres.admin_url(database))
+    try:
+        found: str | None = await connection.fetchval("select version_num from alembic_version")
+    finally:
+        await connection.close()
+    return found
+
+
+async def test_a_table_that_others_hold_is_asked_for_again_and_again(servers: Servers) -> None:
+    name = "coachline_held"
+    asked: set[datetime] = set()
+    config = schema._config(servers.url("coachline_owner", name))
+    async with held(servers, name) as admin:
+        going = asyncio.create_task(asyncio.to_thread(command.downgrade, config, "0008"))
+
+        async def was_asked_thrice() -> bool:
+            asked.update(row["waitstart"] for row in await admin.fetch(_WAITING_SINCE))
+            return len(asked) >= 3
+
+        await until(was_asked_thrice, seconds=30)
+        assert not going.done()
+    await going
+    assert await revision(servers, name) == "0008"
+    await schema.migrate(servers.url("coachline_owner", name))
+    assert await revision(servers, name) == schema.newest_revision()
+
+
+async def test_a_table_that_is_held_too_long_is_told_and_nothing_is_half_done(
+    servers: Servers,
+) -> None:
+    name = "coachline_held_long"
+    config = schema._config(servers.url("coachline_owner", name))
+    config.attributes["patience"] = 0.0
+    async with held(servers, name):
+        with pytest.raises(DatabaseUnavailable, match="hold tables that a migration changes"):
+            await asyncio.to_thread(command.downgrade, config, "0008")
+        assert await revision(servers, name) == "0010"
+    await schema.migrate(servers.url("coachline_owner", name))
+    assert await revision(servers, name) == schema.newest_revision()
+
+
+@pytest.mark.parametrize("step", _IN_TWO_STEPS)
+async def test_a_run_that_was_cut_off_in_between_is_finished(servers: Servers, step: str) -> None:
+    name = f"coachline_cut_{step}"
+    await ensure_database(servers.postgres, database=name, roles=ROLES)
+    url = servers.url("coachline_owner", name)
+    await schema.migrate(url, step)
+    admin = await asyncpg.connect(servers.postgres.admin_url(name))
+    # What such a migration leaves that is killed after its commit: all is there, but not its name.
+    await admin.execute("update alembic_version set version_num = $1", f"{int(step) - 1:04}")
+    await admin.close()
+    await schema.migrate(url)
+    assert await revision(servers, name) == schema.newest_revision()
 
 
 async def test_without_a_database_the_error_is_ours() -> None:
