@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -23,6 +26,8 @@ from fixtures.desk import Desk, build_desk
 from fixtures.time import FakeClock
 
 MakeDesk = Callable[..., Desk]
+AsyncTest = Callable[..., Awaitable[None]]
+_BEFORE_SIGNAL_SECONDS = 5.0
 _TASKS_END_SECONDS = 20.0
 
 ROLES = {
@@ -32,9 +37,41 @@ ROLES = {
 }
 
 
+class TooLong(Exception):
+    """A test was cancelled after the time that it may take."""
+
+
 def pytest_sessionfinish() -> None:
     """Keep the summary the last word: log handlers of tests hold streams that are closed now."""
     logging.raiseExceptions = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Cancel an asynchronous test that takes too long, a moment before the signal that ends others.
+
+    That signal is raised in whatever the loop does just then: another task may take it for its own
+    error, and the test goes on for ever, or beside all those that come after it.
+    """
+    if not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(item.obj):
+        return
+    marker = item.get_closest_marker("timeout")
+    seconds = float(marker.args[0] if marker else item.config.getini("timeout"))
+    item.obj = _end_within(item.obj, seconds - _BEFORE_SIGNAL_SECONDS)
+
+
+def _end_within(test: AsyncTest, seconds: float) -> AsyncTest:
+    @functools.wraps(test)
+    async def bounded(*args: Any, **kwargs: Any) -> None:
+        try:
+            async with asyncio.timeout(seconds) as within:
+                await test(*args, **kwargs)
+        except TimeoutError as error:
+            if not within.expired():
+                raise
+            raise TooLong(f"not done within {seconds:.0f} s") from error
+
+    return bounded
 
 
 @pytest.fixture(autouse=True)
