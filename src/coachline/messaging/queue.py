@@ -359,6 +359,9 @@ class Queue:
                 log.exception("sweep.failed", tenant_id=str(tenant_id))
 
     async def _sweep_tenant(self, tenant_id: TenantId) -> None:
+        async with self._database.tenant(tenant_id) as session:
+            if not await self._conversations.has_open(session):
+                return
         credit = await self.credit(tenant_id)
         async with self._database.tenant(tenant_id) as session:
             forgotten = await self._conversations.lock_forgotten(

@@ -225,6 +225,33 @@ async def test_a_reply_that_waits_for_its_time_is_not_forgotten(stand: Stand) ->
     assert await _find_forgotten(stand, grace_seconds=0) == {conversation_id}
 
 
+async def test_a_tenant_has_something_open_until_all_of_it_is_settled(stand: Stand) -> None:
+    assert not await _has_open(stand)
+    conversation_id = await stand.talk()
+    assert await _has_open(stand)
+    async with stand.database.tenant(stand.tenant_id) as session:
+        events = await stand.inbox.list_new(session, conversation_id, 10)
+        await stand.inbox.settle_events(
+            session, [EventId(event.id) for event in events], "recorded"
+        )
+    assert not await _has_open(stand)
+    async with stand.database.tenant(stand.tenant_id) as session:
+        await stand.conversations.ring(session, conversation_id, new_id(), after_seconds=60)
+    assert await _has_open(stand)
+    async with stand.database.tenant(stand.tenant_id) as session:
+        locked = await stand.conversations.lock(session, conversation_id)
+        assert locked is not None
+        locked.state = "idle"
+    assert not await _has_open(stand)
+    await stand.add_reply(conversation_id, seq=6)
+    assert await _has_open(stand)
+
+
+async def _has_open(stand: Stand) -> bool:
+    async with stand.database.tenant(stand.tenant_id) as session:
+        return await stand.conversations.has_open(session)
+
+
 async def _find_forgotten(stand: Stand, *, grace_seconds: float) -> set[ConversationId]:
     async with stand.database.tenant(stand.tenant_id) as session:
         rows = await stand.conversations.lock_forgotten(

@@ -37,9 +37,9 @@ async def third_ground(servers: Servers) -> Ground:
     return await _make_ground(servers, "coachline_channels_third")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def open_lab(servers: Servers) -> AsyncIterator[LabHouse]:
-    """The house; ask for ``lab`` instead."""
+    """The house; ask for ``lab`` instead. One that stayed open would work beside all tests."""
     async with open_lab_house(await _make_ground(servers, "coachline_channels")) as lab:
         yield lab
 

@@ -202,6 +202,17 @@ class MemoryConversations(ConversationRepository):
         rows = await memory(session).run(lock)
         return memory(session).adopt_all(ConversationRow, rows)
 
+    async def has_open(self, session: TenantSession) -> bool:
+        def look(transaction: Transaction) -> bool:
+            replies = transaction.rows("outbox_reply")
+            return (
+                any(row["state"] != "idle" for row in transaction.rows("conversation"))
+                or any(transaction.rows("inbox_event", state="new"))
+                or any(reply["state"] in ("pending", "sending") for reply in replies)
+            )
+
+        return bool(await memory(session).run(look))
+
     async def lock_forgotten(
         self, session: TenantSession, *, grace_seconds: float, limit: int
     ) -> list[ConversationRow]:

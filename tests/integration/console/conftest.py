@@ -17,9 +17,12 @@ DATABASE = "coachline_console"
 MakeBrowser = Callable[[], Browser]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def house(servers: Servers) -> AsyncIterator[House]:
-    """A gateway of its own, which also answers."""
+    """A gateway of its own, which also answers.
+
+    One that stayed open would work beside all the other tests.
+    """
     await ensure_database(servers.postgres, database=DATABASE, roles=ROLES)
     await migrate(servers.url("coachline_owner", DATABASE))
     async with open_house(ground_on(servers.postgres, ROLES, DATABASE)) as opened:

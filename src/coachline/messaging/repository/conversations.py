@@ -37,6 +37,11 @@ where tenant_id = $1 and state in ('rung', 'running')
   and (state = 'running' or due_at <= clock_timestamp()
     + case when burst_at is null then interval '0' else interval '5 seconds' end)
 """
+_HAS_OPEN = """
+select exists (select from conversation where tenant_id = $1 and state <> 'idle')
+    or exists (select from inbox_event where tenant_id = $1 and state = 'new')
+    or exists (select from outbox_reply where tenant_id = $1 and state in ('pending', 'sending'))
+"""
 _LOCK_CREDIT = "select pg_advisory_xact_lock($1, hashtext($2))"
 _SHARE_CREDIT = "select pg_advisory_xact_lock_shared($1, hashtext($2))"
 _EPOCH = "select epoch from conversation where tenant_id = $1 and id = $2"
@@ -214,6 +219,15 @@ class ConversationRepository:
                 .with_for_update(skip_locked=True)
             )
         )
+
+    async def has_open(self, session: TenantSession) -> bool:
+        """Whether the tenant has anything that is not settled; most have nothing most of the time.
+
+        Only then something may be forgotten, or wait in line.
+        """
+        driver = await driver_connection(session)
+        is_open: bool = await driver.fetchval(_HAS_OPEN, session.tenant_id)
+        return is_open
 
     async def lock_forgotten(
         self, session: TenantSession, *, grace_seconds: float, limit: int
