@@ -31,7 +31,7 @@ _THAWED_SECONDS: Final = 1.0
 _SETTLE_SECONDS: Final = 180.0
 _SAY_SECONDS: Final = 5.0
 _LEAST_ROUNDS: Final = 2
-_MOST_ROUNDS: Final = 4
+_MOST_ROUNDS: Final = 8
 _TOLD: Final = 10
 
 _UNSETTLED: Final = """
@@ -68,7 +68,7 @@ class Size:
     """How much is tried.
 
     Attributes:
-        messages: at least; more are asked, up to four times as many, until every point had its
+        messages: at least; more are asked, up to eight times as many, until every point had its
             faults and every trouble came.
         talks: how many people ask.
         faults: at each point, at least; with 0 every process lives until the end.

@@ -21,7 +21,8 @@ POINTS_OF: Final[dict[Role, tuple[Point, ...]]] = {
 }
 _ARMED: Final[dict[Role, int]] = {"serve": 1, "work": 3}
 _LATEST_HIT: Final = 8
-# Not every message passes them, so few lives would pass them more than twice.
+# Not every message passes them, so few lives would pass them more than twice; and the first fault
+# there comes at the first hit, or a short run might end without one.
 _RARE: Final = frozenset[Point](("poll:fetched", "poll:stored", "draft:shown", "draft:kept"))
 # Only who asks for what another left in doubt passes it: one message in some fifty.
 _RAREST: Final[Point] = "reply:found"
@@ -71,7 +72,7 @@ class Deck:
         return Plan(role, armed, "freeze" if is_freeze else "kill")
 
     def _latest(self, point: Point) -> int:
-        if point == _RAREST:
+        if point == _RAREST or (point in _RARE and not self.faults_at(point)):
             return 1
         # A point that is far ahead of the rarest one comes late: more is done in between.
         ahead = max(0, self.faults_at(point) - self.fewest - _AHEAD)

@@ -58,7 +58,8 @@ async def payload(desk: Desk, live: LiveConnection) -> dict[str, str]:
 
 async def turns(desk: Desk, live: LiveConnection) -> list[str]:
     async with desk.database.tenant(live.tenant_id) as session:
-        return [str(state) for state in await session.scalars(text("select state from turn"))]
+        states = await session.scalars(text("select state from turn order by id"))
+        return [str(state) for state in states]
 
 
 async def attempts(desk: Desk, live: LiveConnection) -> list[int]:
