@@ -45,7 +45,7 @@ def run(connection: Connection) -> None:
 
 
 def _run_all(connection: Connection) -> bool:
-    """Whether all are run; if not, one met a table that others hold, and nothing of it is left."""
+    """Whether all are run; if not, one met a table that others hold and is to be run again."""
     context.configure(connection=connection, transaction_per_migration=True)
     try:
         with context.begin_transaction():

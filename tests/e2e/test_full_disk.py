@@ -26,6 +26,7 @@ UPLOAD_BYTES = 900_000
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.timeout(180),
     pytest.mark.skipif(
         sys.platform != "linux" or os.geteuid() != 0, reason="making a small disk needs root"
     ),

@@ -95,7 +95,8 @@ async def migrate(owner_url: str, revision: str = "head") -> None:
         revision: the last one to run, if not the newest.
 
     Raises:
-        DatabaseUnavailable: PostgreSQL cannot be reached, or refuses this role.
+        DatabaseUnavailable: PostgreSQL cannot be reached, refuses this role, or others held a table
+            that a migration changes for a minute; those before it are done.
     """
     database = Database(owner_url, owner_url, pool_size=1)
     try:
@@ -109,7 +110,7 @@ async def upgrade(owner_url: str, revision: str) -> None:
     """Run every migration that is missing up to a revision, whatever is set aside.
 
     Raises:
-        DatabaseUnavailable: PostgreSQL cannot be reached, or refuses this role.
+        DatabaseUnavailable: as for :func:`migrate`.
     """
     with translate_outages():
         await asyncio.to_thread(command.upgrade, _config(owner_url), revision)

@@ -18,6 +18,7 @@ PICTURES = os.environ.get("CONSOLE_PICTURES")
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.timeout(180),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here"),
 ]
 

@@ -73,6 +73,7 @@ LOOKS: Final[tuple[tuple[ViewportSize, Literal["light", "dark"]], ...]] = (
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.timeout(180),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here"),
 ]
 

@@ -15,6 +15,7 @@ LIVE = "/console/live"
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.timeout(180),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here"),
 ]
 

@@ -35,6 +35,7 @@ ANSWERS = {
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.timeout(180),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here"),
 ]
 
