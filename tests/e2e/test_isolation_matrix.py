@@ -215,8 +215,9 @@ def guarded(house: House) -> list[Operation]:
     return [operation for operation in found if operation.is_guarded]
 
 
+@pytest.mark.parametrize("scope", SCOPES)
 async def test_an_id_of_another_tenant_is_answered_like_one_of_nothing_and_changes_nothing(
-    house: House, parties: tuple[Party, Party]
+    house: House, parties: tuple[Party, Party], scope: Scope
 ) -> None:
     tried = 0
     for caller, victim in (parties, parties[::-1]):
@@ -224,16 +225,16 @@ async def test_an_id_of_another_tenant_is_answered_like_one_of_nothing_and_chang
         before = await read_state(database, tenant_id)
         for operation in guarded(house):
             for field in operation.fields:
-                for scope, key in caller.keys.items():
-                    foreign = await try_field(house, operation, field, key, caller, victim)
-                    absent = await try_field(
-                        house, operation, field, key, caller, victim, is_absent=True
-                    )
-                    assert foreign == absent, (str(operation), field, scope)
-                    assert foreign[0] != 404 or foreign[1] == "application/problem+json"
-                    tried += 1
+                key = caller.keys[scope]
+                foreign = await try_field(house, operation, field, key, caller, victim)
+                absent = await try_field(
+                    house, operation, field, key, caller, victim, is_absent=True
+                )
+                assert foreign == absent, (str(operation), field, scope)
+                assert foreign[0] != 404 or foreign[1] == "application/problem+json"
+                tried += 1
         assert await read_state(database, tenant_id) == before
-    assert tried >= 2 * len(SCOPES) * 15
+    assert tried >= 2 * 15
 
 
 async def test_the_ids_tried_are_those_of_real_things(
