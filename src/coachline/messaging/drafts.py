@@ -8,7 +8,17 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from channel_kit import Channel, ChannelError, Draft, Paced, RateLimited, Reply, Streaming, Typing
+from channel_kit import (
+    Channel,
+    ChannelError,
+    Draft,
+    Filling,
+    Paced,
+    RateLimited,
+    Reply,
+    Streaming,
+    Typing,
+)
 from coachline.foundation.clock import Clock
 from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.errors import LeaseLost
@@ -97,7 +107,9 @@ class _Draft:
             left = turn.lease.deadline - self._clock.monotonic() - self._margin_seconds
             if left <= 0:
                 raise LeaseLost("Too little of the lease is left to show a draft.")
-            async with asyncio.timeout(left):
+            # The first one takes nothing's place, and is waited for: who knows it can take it away.
+            makes_message = isinstance(self._channel, Filling) and self.handle is None
+            async with asyncio.timeout(None if makes_message else left):
                 handle = await streaming.stream(draft)
             hit("draft:shown")
             self._shown = text

@@ -149,6 +149,33 @@ async def test_a_draft_that_is_under_way_when_its_lease_ends_never_takes_the_ans
     assert list(desk.platform.screen.values()) == ["the answer"]
 
 
+async def test_a_first_draft_that_is_under_way_when_its_lease_ends_is_taken_away(
+    desk: Desk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, turn = await begin(desk, tenants)
+    is_answered = asyncio.Event()
+    channel: Any = live.channel
+    stream = channel.stream
+
+    async def stream_late(draft: Draft) -> Any:
+        handle = await stream(draft)
+        await is_answered.wait()
+        return handle
+
+    async with desk.drafts.open(turn) as draft:
+        with monkeypatch.context() as patch:
+            patch.setattr(channel, "stream", stream_late)
+            turn.lease.deadline = draft._clock.monotonic() + draft._margin_seconds + 0.1
+            await draft.show("half an answer")
+            await until(lambda: draft._clock.monotonic() > turn.lease.deadline)
+        await desk.run_sql(live, "update conversation set lease_until = now() - interval '1 s'")
+        again = await desk.begin(live)
+        await desk.ledger.save(again, [DraftReply("the answer")], TRACE)
+        assert await desk.delivery.settle(again.lease)
+        is_answered.set()
+    assert list(desk.platform.screen.values()) == ["the answer"]
+
+
 async def test_a_turn_without_an_answer_leaves_no_draft(desk: Desk, tenants: Pair) -> None:
     _, turn = await begin(desk, tenants)
     async with desk.drafts.open(turn) as draft:
