@@ -14,7 +14,7 @@ from coachline.foundation.schema import migrate
 from coachline.local import ChromaProcess, ensure_database
 from conftest import ROLES, Servers
 from fixtures.gateway import Gateway, inherited
-from fixtures.house import Ground, House, ground_on, open_house
+from fixtures.house import Ground, House, clear, ground_on, open_house
 from fixtures.ports import free_port
 from lab.callback_receiver import CallbackReceiver
 from lab.scripted_ollama import ScriptedOllama, echo_prompt
@@ -64,6 +64,7 @@ async def gateway(
     tmp_path: Path,
 ) -> AsyncIterator[Gateway]:
     """A gateway without processes yet; every one that a test starts is ended after it."""
+    await clear(servers.postgres.admin_url(e2e_database))
     port = free_port()
     environment = {
         **inherited(),

@@ -30,11 +30,12 @@ async def wait_told(house: House, to: Connected, kind: str) -> dict[str, Any]:
     return found[0]
 
 
-async def test_an_operator_has_an_address_told_and_sees_what_became_of_it(house: House) -> None:
+async def test_an_operator_has_an_address_told_and_other_tenants_do_not_know_it(
+    house: House,
+) -> None:
     to, other = await house.connect("left"), await house.connect("right")
     tenant = ("--tenant", to.tenant)
     async with Receiver() as receiver:
-        receiver.statuses = [200, 410]
         made = await house.ask(
             "endpoint", "add", receiver.url, "--type", "message.received", *tenant
         )
@@ -49,6 +50,18 @@ async def test_an_operator_has_an_address_told_and_sees_what_became_of_it(house:
         tested = await wait_told(house, to, "endpoint.test")
         assert (tested["id"], tested["state"]) == (sent["delivery_id"], "sent")
 
+
+async def test_an_operator_sees_what_became_of_what_was_told_and_has_it_told_again(
+    house: House,
+) -> None:
+    to, other = await house.connect("left"), await house.connect("right")
+    tenant = ("--tenant", to.tenant)
+    async with Receiver() as receiver:
+        receiver.statuses = [410]
+        made = await house.ask(
+            "endpoint", "add", receiver.url, "--type", "message.received", *tenant
+        )
+        here = made["id"]
         await house.post(to, "m1", "What a secret")
         await house.wait_replies(to, 1, seconds=SECONDS)
         failed = await wait_told(house, to, "message.received")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import regex
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from channel_kit import cutting, writing
@@ -76,7 +76,6 @@ def graphemes(text: str) -> list[str]:
     return [g for g in regex.findall(r"\X", text) if not g.isspace()]
 
 
-@settings(deadline=None)
 @given(source=markdown, limit=st.integers(16, 120), length=st.sampled_from([characters, utf16]))
 @example(source="- " + "word " * 40, limit=40, length=characters)
 @example(source="**" + "word " * 40 + "**", limit=40, length=characters)
@@ -114,14 +113,12 @@ prose = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None)
 @given(source=prose, limit=st.integers(24, 120))
 def test_every_letter_keeps_its_styles(source: str, limit: int) -> None:
     parts = cut(source, limit, characters)
     assert [pair for part in parts for pair in letters(render(part))] == letters(render(source))
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([FAMILY, "e\u0301", "🇩🇪", "한", "a", " ", "*"]), max_size=80))
 def test_no_grapheme_is_cut(pieces: list[str]) -> None:
     source = "".join(pieces)

@@ -22,7 +22,7 @@ def letters(rendered: Rendered) -> list[tuple[str, frozenset[str]]]:
     ]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(marked)
 def test_the_words_come_back_and_no_style_is_added(source: str) -> None:
     wanted = letters(render(source))

@@ -203,7 +203,7 @@ PIECES = st.one_of(
 COMMON_MARK = st.lists(PIECES, max_size=60).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(COMMON_MARK)
 def test_any_commonmark_becomes_blocks_that_slack_takes_and_that_ping_nobody(markdown: str) -> None:
     parts = shape(markdown)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_slack.blocks import escape
@@ -37,7 +37,6 @@ def test_what_slack_wrote_is_read(text: str, plain: str) -> None:
     assert plain_text(text) == plain
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_whatever_somebody_typed_comes_back(text: str) -> None:
     assert plain_text(escape(text)) == text

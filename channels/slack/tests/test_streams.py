@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_kit import Draft, Filling, OutcomeUnknown, RateLimited, Reply, ReplyRejected, Streaming
@@ -212,7 +212,6 @@ def test_drafts_can_be_switched_off(connect: Callable[..., SlackChannel]) -> Non
     assert not connect(stream=False).streams
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="<>!@#|U1^& channelhere", max_size=60), st.integers(0, 60))
 def test_nothing_pings_however_a_stream_is_cut(text: str, cut: int) -> None:
     whole = harmless(text[:cut]) + harmless(text[cut:])

@@ -169,7 +169,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_siz
 ).map("".join)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEXTS, st.sampled_from([1, 3]), st.sampled_from(["", HINT]))
 def test_any_text_becomes_messages_that_twilio_takes(text: str, most: int, hint: str) -> None:
     parts = shape(text, hint, max_segments=most)

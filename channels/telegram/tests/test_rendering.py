@@ -35,7 +35,7 @@ _CANNOT_CONTAIN = {"code", "pre", "text_link"}
 
 
 @given(_MARKDOWN, st.booleans(), st.integers(1, 12))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_text_becomes_parts_that_telegram_takes(
     markdown: str, is_private: bool, times: int
 ) -> None:
@@ -75,7 +75,7 @@ def _are_sound_together(entities: list[MessageEntity]) -> None:
 
 
 @given(_MARKDOWN, st.booleans(), st.integers(1, 200))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_unfinished_answer_is_one_message(markdown: str, is_private: bool, times: int) -> None:
     if not (markdown * times).replace("\x00", "").strip():
         return
@@ -87,7 +87,7 @@ def test_any_unfinished_answer_is_one_message(markdown: str, is_private: bool, t
 
 
 @given(_MARKDOWN)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_what_an_entity_covers_is_what_its_style_covered(markdown: str) -> None:
     rendered = render(markdown)
     if not rendered.text.strip():
@@ -101,7 +101,7 @@ def test_what_an_entity_covers_is_what_its_style_covered(markdown: str) -> None:
 
 
 @given(_MARKDOWN)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_in_a_group_nobody_is_called(markdown: str) -> None:
     rendered = render(markdown)
     if not rendered.text.strip():

@@ -65,7 +65,7 @@ async def _grants(queue: FairQueue, waiting: list[Holder], blocker: Holder) -> l
 
 
 @given(wanted=st.lists(st.sampled_from(TENANTS), min_size=1, max_size=40))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_each_of_k_waiting_tenants_gets_one_of_the_next_k_turns(wanted: list[TenantId]) -> None:
     async def play() -> list[TenantId]:
         queue = FairQueue(FakeClock(), slots=1, limit=100)
@@ -291,4 +291,4 @@ class Requests(RuleBasedStateMachine):
 
 
 TestRequests = Requests.TestCase
-TestRequests.settings = settings(deadline=None, max_examples=25, stateful_step_count=20)
+TestRequests.settings = settings(max_examples=25, stateful_step_count=20)
