@@ -125,7 +125,11 @@ class LiveFeed:
                     if told is not None:
                         self._take(told)
             finally:
-                minding.cancel()
+                while not minding.done():
+                    # Once may not do: a command that ends in that very moment takes the
+                    # cancellation for its own (asyncio.wait_for before Python 3.12, in redis-py).
+                    minding.cancel()
+                    await asyncio.wait({minding}, timeout=_LOOK_SECONDS)
                 await asyncio.gather(minding, return_exceptions=True)
 
     async def _keep_minding(self, ear: Any) -> None:

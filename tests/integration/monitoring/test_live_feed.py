@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import cast
 
 import pytest
 
@@ -130,3 +132,54 @@ async def test_a_silent_stream_says_now_and_then_that_it_is_there(
 async def test_a_closed_feed_begins_no_stream(tenants: Pair, live: LiveFeed) -> None:
     live.close()
     assert [one async for one in live.follow(tenants[0], after=0)] == []
+
+
+class DeafEar:
+    """A subscription that takes a cancellation for its own, as redis-py may."""
+
+    def __init__(self) -> None:
+        self.channels: dict[str, None] = {}
+        self.is_asked = asyncio.Event()
+
+    def pubsub(self) -> DeafEar:
+        """Itself, for every asker."""
+        return self
+
+    async def __aenter__(self) -> DeafEar:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End nothing."""
+
+    async def subscribe(self, *names: str) -> None:
+        """At once for the first ones; those that come later wait until they are cancelled."""
+        if self.channels:
+            self.is_asked.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        self.channels.update(dict.fromkeys(names))
+
+    async def unsubscribe(self, *names: str) -> None:
+        """At once."""
+        for name in names:
+            del self.channels[name]
+
+    async def get_message(self, **_: float) -> None:
+        """Nothing, again and again."""
+        await asyncio.sleep(0.01)
+
+
+async def test_who_hears_ends_though_a_command_takes_the_cancellation_for_its_own(
+    tenants: Pair, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "_LOOK_SECONDS", 0.05)
+    ear = DeafEar()
+    live = LiveFeed(feed, cast("Redis", ear), SystemClock())
+    reading = [asyncio.create_task(collect(live.follow(tenants[0], after=0), []))]
+    await until(lambda: bool(ear.channels))
+    reading.append(asyncio.create_task(collect(live.follow(tenants[1], after=0), [])))
+    await ear.is_asked.wait()
+    live.close()
+    await asyncio.gather(*reading)
+    assert live._ear is not None
+    await until(live._ear.done)
