@@ -20,7 +20,7 @@ from coachline.foundation.seal import SealBroken
 from coachline.local.binaries import find_postgres
 from conftest import Servers
 from fixtures.gateway import Connected
-from fixtures.house import Ground, House, make_master_key, open_house
+from fixtures.house import Ground, House, clear, make_master_key, open_house
 from fixtures.waiting import until
 from lab.callback_receiver import CallbackReceiver
 
@@ -151,6 +151,7 @@ async def flowing(house: House, to: Connected, taken: list[str]) -> AsyncIterato
 async def test_the_master_key_changes_under_load_without_one_failed_send(
     ground: Ground, receiver: CallbackReceiver
 ) -> None:
+    await clear(ground.admin_url)
     old, new = make_master_key("k1"), make_master_key("k2")
     taken: list[str] = []
 
