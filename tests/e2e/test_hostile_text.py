@@ -143,17 +143,19 @@ async def test_every_rest_body_takes_or_refuses_hostile_values(house: House, sha
     headers = {"Authorization": f"Bearer {to.api_key}", "Content-Type": "application/json"}
     texts = [json.dumps(TEXTS[name]).encode() for name in WORST] + list(RAW.values())
     tried = 0
-    operations = list_operations(house.app.openapi())
-    for operation in operations[share::SHARES]:
-        if not operation.is_guarded or not isinstance(operation.body, dict):
-            continue
+    operations = [
+        (operation, operation.body)
+        for operation in list_operations(house.app.openapi())
+        if operation.is_guarded and isinstance(operation.body, dict)
+    ]
+    for operation, given in operations[share::SHARES]:
         path = operation.path
         for field in operation.fields:
             found = to.connection_id if field.name == "connection_id" else str(new_id())
             path = path.replace(f"{{{field.name}}}", found)
         bodies = list(BODIES.values())
-        for name in operation.body:
-            marked = json.dumps({**operation.body, name: "MARK"}).encode()
+        for name in given:
+            marked = json.dumps({**given, name: "MARK"}).encode()
             bodies += [marked.replace(b'"MARK"', text) for text in texts]
         for body in bodies:
             async with house.http.request(
