@@ -138,6 +138,26 @@ async def test_a_webhook_that_was_set_is_taken_away_and_what_waits_is_kept(
     assert bot.webhook is None
 
 
+async def test_a_webhook_that_is_set_meanwhile_stays(
+    telegram: FakeTelegram,
+    bot: Bot,
+    ada: Person,
+    connect: Connect,
+    channel: TelegramChannel,
+    inbox: Inbox,
+) -> None:
+    await telegram.say("fetched", user=ada, bot=bot)
+    async with polling(channel, inbox) as fetching:
+        await inbox.holds(1)
+        # As when the connection is changed: its poller hears of that a moment later.
+        await connect().connect("http://127.0.0.1:9/")
+        with pytest.raises(ChannelUnavailable, match="none while it has a webhook"):
+            await asyncio.wait_for(asyncio.shield(fetching), 5)
+    with pytest.raises(ChannelUnavailable, match="none while it has a webhook"):
+        await channel.poll(inbox.deliver, inbox.on_contact)
+    assert bot.webhook is not None
+
+
 async def test_a_pressed_button_stops_spinning(
     telegram: FakeTelegram, bot: Bot, ada: Person, channel: TelegramChannel, inbox: Inbox
 ) -> None:

@@ -79,6 +79,7 @@ class TelegramChannel:
         self._identity = Identity(config.bot_id, config.username)
         self._client = TelegramClient(config, http)
         self._account = BotAccount(config, self._client)
+        self._poller = UpdatePoller(self._client, self._identity)
         self._files = FileFetcher(config, self._client, http)
         self._budget = pace.DraftBudget(time.monotonic)
 
@@ -239,9 +240,10 @@ class TelegramChannel:
         """Receive until cancelled.
 
         Raises:
-            ChannelError: contact was lost, or another program fetches this bot's updates.
+            ChannelError: contact was lost, another program fetches this bot's updates, or a
+                webhook was set since the first call.
         """
-        await UpdatePoller(self._client, self._identity).run(deliver, on_contact)
+        await self._poller.run(deliver, on_contact)
 
     async def probe(self) -> None:
         """Ask Telegram who the bot is.

@@ -28,16 +28,23 @@ class UpdatePoller:
     def __init__(self, client: TelegramClient, bot: Identity) -> None:
         self._client = client
         self._bot = bot
+        self._has_begun = False
 
     async def run(self, deliver: Deliver, on_contact: Callable[[], None]) -> None:
-        """Receive until cancelled.
+        """Receive until cancelled. May be called again after an error.
 
         Raises:
-            ChannelError: contact was lost, what comes is no update, or another program fetches
-                this bot's updates.
+            ChannelError: contact was lost, what comes is no update, another program fetches
+                this bot's updates, or a webhook was set since the first call.
         """
-        # Both ways exclude each other; what waited for the webhook comes this way then.
-        await self._client.delete_webhook()
+        if self._has_begun:
+            # A webhook that is there now was set since: by whoever changes this connection, and
+            # it would be taken away from the one that comes after us.
+            await self._client.get_me()
+        else:
+            # Both ways exclude each other; what waited for the webhook comes this way then.
+            await self._client.delete_webhook()
+            self._has_begun = True
         on_contact()
         offset: int | None = None
         clock = asyncio.get_running_loop()
