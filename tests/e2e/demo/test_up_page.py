@@ -102,9 +102,19 @@ async def test_a_question_is_answered_in_tokens_and_with_a_source(page: Page) ->
             if (text) noteDraft(text);
         }).observe(document.getElementById('messages'), {childList: true, subtree: true})"""
     )
-    await page.get_by_role("button", name=QUESTION).click()
+    question = page.get_by_role("button", name=QUESTION)
+    await question.click()
     answer = page.locator(".messages .coach:not(.writing)")
-    await expect(answer.locator(".sources li").first).to_be_visible(timeout=ANSWER_SECONDS * 1000)
+    source, held = (
+        answer.locator(".sources li").first,
+        answer.get_by_text("look at my answer first"),
+    )
+    await expect(source.or_(held).first).to_be_visible(timeout=ANSWER_SECONDS * 1000)
+    if await held.count():
+        # What a tiny model says is drawn by lot, and now and then a coach has to see it first.
+        await page.get_by_role("button", name="New chat").click()
+        await question.click()
+    await expect(source).to_be_visible(timeout=ANSWER_SECONDS * 1000)
     await expect(answer.locator(".sources")).to_contain_text("getting-moving-again/")
     final = await answer.locator(".bubble").inner_text()
     assert final.strip()
