@@ -79,6 +79,7 @@ class ImpatientHttp(HttpToolsProtocol):
         self._waiting = waiting
         self._reading: Literal["nothing", "head", "body"] = "nothing"
         self._received_bytes = 0
+        self._began_with_us = False
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -116,8 +117,8 @@ class ImpatientHttp(HttpToolsProtocol):
         """The head is whole: now the body has to come."""
         self._await_nothing()
         self._reading = "body"
-        self._watch_body()
         super().on_headers_complete()
+        self._watch_body()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -156,15 +157,21 @@ class ImpatientHttp(HttpToolsProtocol):
 
     def _watch_body(self) -> None:
         self._received_bytes = 0
+        self._began_with_us = self._waits_for_us()
         self._read_timer = self.loop.call_later(self._limits.window_seconds, self._judge_body)
 
     def _judge_body(self) -> None:
-        # It is this server that does not read on, or that has not yet asked for the body.
-        is_ours = self.flow.read_paused or self.cycle.waiting_for_100_continue
+        # Whoever was asked for the body in the midst of a window has a whole one from then on.
+        is_ours = self._began_with_us or self._waits_for_us()
         if self._received_bytes >= self._limits.window_bytes or is_ours:
             self._watch_body()
         else:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+
+    def _waits_for_us(self) -> bool:
+        """Whether it is this server that does not read on, or has not yet asked for the body."""
+        asks_later = self.cycle is not None and self.cycle.waiting_for_100_continue
+        return self.flow.read_paused or asks_later
 
     def _watch_writing(self) -> None:
         if self._write_timer is not None:
