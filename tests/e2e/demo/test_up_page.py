@@ -105,10 +105,8 @@ async def test_a_question_is_answered_in_tokens_and_with_a_source(page: Page) ->
     question = page.get_by_role("button", name=QUESTION)
     await question.click()
     answer = page.locator(".messages .coach:not(.writing)")
-    source, held = (
-        answer.locator(".sources li").first,
-        answer.get_by_text("look at my answer first"),
-    )
+    source = answer.locator(".sources li").first
+    held = answer.get_by_text("look at my answer first")
     await expect(source.or_(held).first).to_be_visible(timeout=ANSWER_SECONDS * 1000)
     if await held.count():
         # What a tiny model says is drawn by lot, and now and then a coach has to see it first.

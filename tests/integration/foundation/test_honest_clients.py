@@ -30,7 +30,7 @@ async def serving(limits: ClientLimits) -> AsyncIterator[int]:
 
     async def slow(request: Request) -> dict[str, int]:
         # As one that asks a busy database for the key before it reads on.
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(1.5)
         return {"bytes": len(await request.body())}
 
     app.add_api_route("/live", live)
@@ -69,7 +69,7 @@ async def read_answer(reader: asyncio.StreamReader) -> bytes:
 
 
 async def test_who_waits_for_our_word_to_send_a_body_keeps_nobody_waiting() -> None:
-    limits = ClientLimits(window_seconds=1.0)
+    limits = ClientLimits(window_seconds=0.3)
     async with serving(limits) as port, connected(port) as (reader, writer):
         writer.write(
             b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
