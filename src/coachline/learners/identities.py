@@ -6,7 +6,7 @@ from datetime import datetime
 
 from coachline.foundation.database import TenantSession
 from coachline.foundation.errors import Conflict
-from coachline.foundation.ids import ConnectionId, IdentityId, LearnerId
+from coachline.foundation.ids import ConnectionId, IdentityId
 from coachline.foundation.seal import Seal
 from coachline.learners.consent import Consent
 from coachline.learners.errors import SenderErased
@@ -71,9 +71,8 @@ class Identities:
         found = await self._repository.find_identity(session, connection_id, sender_id)
         if found is None:
             marks = self.marks_of(session, connection_id, sender_id)
-            if said_at is not None and await self._repository.has_tombstone(
-                session, connection_id, marks, at=said_at
-            ):
+            left = await self._repository.find_forgotten(session, connection_id, marks, at=said_at)
+            if left.is_later:
                 raise SenderErased("The sender was forgotten after they said this.")
             found = await self._repository.add_identity(
                 session,
@@ -83,27 +82,18 @@ class Identities:
                 time_zone=time_zone,
                 language=language,
             )
-            if found is not None:
-                await self._remember(session, connection_id, sender_id, found.learner_id)
+            if found is not None and left.learner_id is not None:
+                await self._consent.copy(
+                    session,
+                    connection_id,
+                    from_learner=left.learner_id,
+                    to_learner=found.learner_id,
+                )
         if found is None:
             found = await self._repository.find_identity(session, connection_id, sender_id)
         if found is None:
             raise Conflict("The sender was removed at this moment; send the message again.")
         return found
-
-    async def _remember(
-        self,
-        session: TenantSession,
-        connection_id: ConnectionId,
-        sender: str,
-        learner_id: LearnerId,
-    ) -> None:
-        marks = mark_sender(self._seal, session, connection_id, sender)
-        forgotten = await self._repository.find_marked(session, connection_id, marks)
-        if forgotten is not None:
-            await self._consent.copy(
-                session, connection_id, from_learner=forgotten, to_learner=learner_id
-            )
 
 
 def mark_sender(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypedDict
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,10 +22,26 @@ _JOINERS: Final = frozenset("\u200c\u200d")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One sender on one connection, and the learner behind it."""
+    """One sender on one connection, and the learner behind it.
+
+    ``is_new`` says that the transaction that found it made it: nobody else knows it yet.
+    """
 
     identity_id: IdentityId
     learner_id: LearnerId
+    is_new: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What is left of a sender who was forgotten; of one who never was, nothing.
+
+    ``is_later`` says that it was after they said what has come now, and ``learner_id`` whose will
+    to get no more messages outlasts it.
+    """
+
+    is_later: bool
+    learner_id: LearnerId | None
 
 
 @dataclass(frozen=True, slots=True)

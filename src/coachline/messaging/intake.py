@@ -167,13 +167,16 @@ class Intake:
                 sender_marks=self._identities.marks_of(session, connection.id, event.sender.id),
             )
 
-        arrival = await store()
+        # Who writes for the first time has no conversation yet, and nobody else knows of them.
+        arrival = None if identity.is_new else await store()
         if arrival is None and not event.is_addressed:
             return None
         if arrival is None:
             # Whose it is may have changed since it was looked up: a link moves conversations, and
             # one that is made at that moment would be left behind.
-            held = await self._identities.hold(session, identity_id)
+            held = identity
+            if not identity.is_new:
+                held = await self._identities.hold(session, identity_id)
             await self._conversations.add(
                 session,
                 connection_id=connection.id,

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from random import SystemRandom
 from uuid import UUID
 
@@ -39,7 +39,11 @@ _BACKOFF_CAP_SECONDS = 60.0
 _SWEEP_BATCH = 100
 _SWEEP_TENANTS = 200
 _ENGINE_LOG_HOURS = 1
-_FIRST_PRIORITY = 1000
+# A bell comes before every younger one, and before every other kind of job. One that rings while
+# its tenant's credit is used up counts as that much younger.
+_HIGHEST_PRIORITY = 2**31 - 1
+_BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+_MOST_YOUNGER_SECONDS = 20.0
 # A bell that rings within this is waited for, also by a coach's word.
 _SOON_SECONDS = 5.0
 
@@ -135,7 +139,7 @@ class Queue:
             return
         bell = new_id()
         await self._conversations.ring(session, conversation_id, bell, after_seconds=settle_seconds)
-        await self._enqueue(session, conversation_id, bell, settle_seconds, in_engine)
+        await self._enqueue(session, conversation_id, bell, settle_seconds, used=in_engine / credit)
 
     async def claim(
         self, tenant_id: TenantId, conversation_id: ConversationId, bell: UUID
@@ -165,20 +169,25 @@ class Queue:
             elif (left := _seconds_until(row.due_at, now)) > 0:
                 await self._ring(session, row, after_seconds=left)
                 return None
-            elif not await self._has_credit(session, credit):
+            is_settled = await self._outbox.find_head(session, conversation_id) is None
+            # The tenant's other claims wait from here on: nothing is asked any more but its credit.
+            if row.state == "rung" and not await self._has_credit(session, credit):
                 self._conversations.set_waiting(row)
                 return None
             epoch = row.epoch + 1
             connection_id = ConnectionId(row.connection_id)
             self._conversations.set_running(row, epoch, lease_seconds=self._rules.lease_seconds)
-            is_settled = await self._outbox.find_head(session, conversation_id) is None
             hit("conversation:claiming")
         hit("conversation:claimed")
         deadline = before + self._rules.lease_seconds
         return Lease(tenant_id, conversation_id, connection_id, epoch, bell, deadline, is_settled)
 
     async def _has_credit(self, session: TenantSession, credit: int) -> bool:
-        await self._conversations.lock_credit(session)
+        await self._conversations.lock_claims(session)
+        if await self._conversations.count_running(session) < credit:
+            return True
+        # As for who joins the line at its end: a release sees this row wait, or is seen here.
+        await self._conversations.share_credit(session)
         return await self._conversations.count_running(session) < credit
 
     async def renew(self, lease: Lease) -> None:
@@ -280,15 +289,14 @@ class Queue:
         return min(_BACKOFF_CAP_SECONDS, 2.0**row.failures) * self._random.uniform(0.5, 1.0)
 
     async def _admit_waiting(self, session: TenantSession, credit: int) -> None:
-        in_engine = await self._conversations.count_in_engine(session)
-        free = credit - in_engine
-        if free <= 0:
-            return
-        now = await self._conversations.now(session)
-        for row in await self._conversations.lock_waiting(session, free):
-            left = max(_seconds_until(row.due_at, now), 0.0)
-            await self._ring(session, row, after_seconds=left, in_engine=in_engine)
-            in_engine += 1
+        for found in await self._conversations.admit_waiting(session, credit):
+            await self._enqueue(
+                session,
+                found.conversation_id,
+                found.bell,
+                found.after_seconds,
+                used=found.in_engine / credit,
+            )
 
     async def ring(self, tenant_id: TenantId, conversation_id: ConversationId) -> None:
         """Have an idle conversation looked at now, because an operator changed its rows."""
@@ -308,11 +316,10 @@ class Queue:
         row: ConversationRow,
         *,
         after_seconds: float,
-        in_engine: int = 0,
     ) -> None:
         bell = new_id()
         self._conversations.set_rung(row, bell, after_seconds=after_seconds)
-        await self._enqueue(session, ConversationId(row.id), bell, after_seconds, in_engine)
+        await self._enqueue(session, ConversationId(row.id), bell, after_seconds)
 
     async def _enqueue(
         self,
@@ -320,8 +327,10 @@ class Queue:
         conversation_id: ConversationId,
         bell: UUID,
         after_seconds: float,
-        in_engine: int,
+        *,
+        used: float = 0.0,
     ) -> None:
+        """``used`` is the share (0 to 1) of the tenant's credit that is in the engine already."""
         await self._engine.enqueue(
             session,
             JOB,
@@ -331,11 +340,17 @@ class Queue:
                 "bell": str(bell),
             },
             after_seconds=after_seconds,
-            # Before every other kind of job; and the fuller a tenant's credit, the later its next
-            # bell: nobody is starved.
-            priority=_FIRST_PRIORITY - in_engine,
+            priority=self._rank(after_seconds + used * _MOST_YOUNGER_SECONDS),
             unique=str(bell),
         )
+
+    def _rank(self, after_seconds: float) -> int:
+        """The place in line of a bell that counts as rung in some seconds, as a priority.
+
+        Time goes on for all, so nobody is overtaken for ever, however much others ask.
+        """
+        age = (self._clock.now() - _BEGINNING).total_seconds() + after_seconds
+        return _HIGHEST_PRIORITY - max(0, int(age))
 
     async def sweep(self) -> None:
         """Ring for whatever lies forgotten; a safety net, not the mechanism.

@@ -181,11 +181,40 @@ async def test_the_longest_waiting_come_first_and_locked_ones_are_passed_over(
             assert row is not None
             stand.conversations.set_waiting(row)
     async with stand.database.tenant(stand.tenant_id) as first:
-        mine = await stand.conversations.lock_waiting(first, 1)
+        mine = await stand.conversations.admit_waiting(first, 1)
         async with stand.database.tenant(stand.tenant_id) as second:
-            theirs = await stand.conversations.lock_waiting(second, 5)
-    assert [row.id for row in mine] == waiting[:1]
-    assert [row.id for row in theirs] == waiting[1:]
+            theirs = await stand.conversations.admit_waiting(second, 5)
+    assert [found.conversation_id for found in mine] == waiting[:1]
+    assert [found.conversation_id for found in theirs] == waiting[1:]
+    for found in (*mine, *theirs):
+        row = await stand.row(found.conversation_id)
+        assert (row.state, row.bell, row.lease_until) == ("rung", found.bell, None)
+    assert [found.in_engine for found in theirs] == [0, 1]
+
+
+async def test_no_more_leave_the_line_than_there_is_credit_for_and_none_before_their_time(
+    stand: Stand,
+) -> None:
+    first, second, third = [await stand.talk(name) for name in ("ann", "ben", "cat")]
+    async with stand.database.tenant(stand.tenant_id) as session:
+        await stand.conversations.ring(session, first, new_id(), after_seconds=0)
+        for conversation_id in (second, third):
+            row = await stand.conversations.lock(session, conversation_id)
+            assert row is not None
+            row.due_at = None
+            await session.flush()
+            after = 300 if conversation_id == second else 600
+            await stand.conversations.wait(session, conversation_id, after_seconds=after)
+    async with stand.database.tenant(stand.tenant_id) as session:
+        assert await stand.conversations.admit_waiting(session, 1) == []
+        admitted = await stand.conversations.admit_waiting(session, 2)
+        now = await stand.conversations.now(session)
+    assert [(found.conversation_id, found.in_engine) for found in admitted] == [(second, 1)]
+    assert 200 < admitted[0].after_seconds <= 300
+    row = await stand.row(second)
+    assert row.due_at is not None
+    assert row.due_at > now
+    assert (await stand.row(third)).state == "waiting"
 
 
 async def test_work_without_anybody_who_looks_is_found(stand: Stand) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.ids import ConversationId, TenantId, new_id
+from coachline.learners.profile import Forgotten
 from contracts.messaging.conftest import Stand
 
 pytestmark = pytest.mark.contract
@@ -129,7 +130,13 @@ async def test_two_first_messages_make_one_sender_and_one_conversation(stand: St
                     thread="t",
                     is_private=True,
                 )
-            assert await stand.learners.find_marked(session, stand.connections[0], ["m"]) is None
+            left = await stand.learners.find_forgotten(
+                session, stand.connections[0], ["m"], at=None
+            )
+            assert left == Forgotten(is_later=False, learner_id=None)
+            # Only who made it knows that nobody else can have it.
+            assert added is None or added.is_new
+            assert not found.is_new
         return added is not None
 
     async with asyncio.timeout(60):
@@ -154,6 +161,24 @@ async def test_credit_is_shared_by_many_or_had_by_one(stand: Stand) -> None:
             done, _ = await asyncio.wait({sharing}, timeout=0.05)
             assert not done
         await sharing
+
+
+async def test_claims_wait_for_each_other_and_the_line_for_none(stand: Stand) -> None:
+    async def claim() -> None:
+        async with stand.database.tenant(stand.tenant_id) as session:
+            await stand.conversations.lock_claims(session)
+
+    async with asyncio.timeout(60):
+        async with stand.database.tenant(stand.tenant_id) as session:
+            await stand.conversations.lock_claims(session)
+            async with stand.database.tenant(stand.tenant_id) as other:
+                await stand.conversations.lock_credit(other)
+            async with stand.database.tenant(stand.tenants[1]) as other:
+                await stand.conversations.lock_claims(other)
+            claiming = asyncio.create_task(claim())
+            done, _ = await asyncio.wait({claiming}, timeout=0.05)
+            assert not done
+        await claiming
 
 
 async def test_tenants_are_listed_by_id(stand: Stand) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 from coachline.foundation.database import SystemSession, TenantSession
 from coachline.foundation.ids import ConversationId, TenantId, new_id
 from coachline.messaging.repository import ConversationRepository
+from coachline.messaging.repository.conversations import Admitted
 from coachline.messaging.tables import ConversationRow
 from faults.simulation.sessions import columns, memory
 from faults.simulation.store import FromNow, Transaction, UniqueViolated, Values
@@ -36,6 +37,10 @@ def count_in_engine(transaction: Transaction) -> int:
 
 def _is_credit(transaction: Transaction) -> tuple[str, TenantId | None]:
     return "credit", transaction.tenant_id
+
+
+def _is_claim(transaction: Transaction) -> tuple[str, TenantId | None]:
+    return "claim", transaction.tenant_id
 
 
 class MemoryConversations(ConversationRepository):
@@ -180,6 +185,9 @@ class MemoryConversations(ConversationRepository):
     async def lock_credit(self, session: TenantSession) -> None:
         await memory(session).run_alone(lambda held: held.take(_is_credit(held)))
 
+    async def lock_claims(self, session: TenantSession) -> None:
+        await memory(session).run_alone(lambda held: held.take(_is_claim(held)))
+
     async def share_credit(self, session: TenantSession) -> None:
         await memory(session).run_alone(lambda held: held.take(_is_credit(held), shared=True))
 
@@ -192,15 +200,29 @@ class MemoryConversations(ConversationRepository):
 
         return int(await memory(session).run_alone(count))
 
-    async def lock_waiting(self, session: TenantSession, limit: int) -> list[ConversationRow]:
-        def lock(transaction: Transaction) -> list[Values]:
+    async def admit_waiting(self, session: TenantSession, credit: int) -> list[Admitted]:
+        def admit(transaction: Transaction) -> list[Admitted]:
+            in_engine = count_in_engine(transaction)
             waiting = sorted(
                 transaction.rows("conversation", state="waiting"), key=lambda row: row["due_at"]
             )
-            return _skip_locked(transaction, waiting, limit)
+            admitted: list[Admitted] = []
+            for row in _skip_locked(transaction, waiting, credit - in_engine):
+                bell, due_at = new_id(), max(row["due_at"], transaction.now)
+                transaction.update(
+                    "conversation",
+                    row["id"],
+                    state="rung",
+                    bell=bell,
+                    lease_until=None,
+                    due_at=due_at,
+                )
+                seconds = (due_at - transaction.now).total_seconds()
+                admitted.append(Admitted(row["id"], bell, seconds, in_engine + len(admitted)))
+            return admitted
 
-        rows = await memory(session).run(lock)
-        return memory(session).adopt_all(ConversationRow, rows)
+        found: list[Admitted] = await memory(session).run(admit)
+        return found
 
     async def has_open(self, session: TenantSession) -> bool:
         def look(transaction: Transaction) -> bool:

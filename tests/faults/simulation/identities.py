@@ -8,6 +8,7 @@ from datetime import datetime
 from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import ConnectionId, IdentityId, LearnerId, new_id
 from coachline.learners import Identity
+from coachline.learners.profile import Forgotten
 from coachline.learners.repository import LearnerRepository
 from faults.simulation.sessions import memory
 from faults.simulation.store import Transaction, UniqueViolated, Values
@@ -60,27 +61,21 @@ class MemoryLearners(LearnerRepository):
                 return None
             return values
 
-        return _identity(await memory(session).run(add))
+        return _identity(await memory(session).run(add), is_new=True)
 
-    async def find_marked(
-        self, session: TenantSession, connection_id: ConnectionId, marks: Sequence[str]
-    ) -> LearnerId | None:
-        """Nobody was forgotten here."""
-        return None
-
-    async def has_tombstone(
+    async def find_forgotten(
         self,
         session: TenantSession,
         connection_id: ConnectionId,
         marks: Sequence[str],
         *,
-        at: datetime,
-    ) -> bool:
+        at: datetime | None,
+    ) -> Forgotten:
         """Nobody was forgotten here."""
-        return False
+        return Forgotten(is_later=False, learner_id=None)
 
 
-def _identity(values: Values | None) -> Identity | None:
+def _identity(values: Values | None, *, is_new: bool = False) -> Identity | None:
     if values is None:
         return None
-    return Identity(IdentityId(values["id"]), LearnerId(values["learner_id"]))
+    return Identity(IdentityId(values["id"]), LearnerId(values["learner_id"]), is_new)

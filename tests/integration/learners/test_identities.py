@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from coachline.foundation.clock import SystemClock
-from coachline.foundation.database import Database, driver_connection
+from coachline.foundation.database import Database, TenantSession, driver_connection
 from coachline.foundation.ids import ConnectionId, TenantId, new_id
 from coachline.learners import Identity, LearnerFilter, Learners
 from coachline.tenancy import AuditLog
@@ -25,16 +25,27 @@ async def resolve(
     connection_id: ConnectionId,
     sender: str = "u1",
     name: str | None = "Ada",
+    language: str = "de",
 ) -> Identity:
     async with database.tenant(tenant_id) as session:
-        return await make_identities().resolve(
-            session,
-            connection_id=connection_id,
-            sender_id=sender,
-            sender_name=name,
-            time_zone="Europe/Berlin",
-            language="de",
-        )
+        return await resolve_within(session, connection_id, sender, name, language)
+
+
+async def resolve_within(
+    session: TenantSession,
+    connection_id: ConnectionId,
+    sender: str = "u1",
+    name: str | None = "Ada",
+    language: str = "de",
+) -> Identity:
+    return await make_identities().resolve(
+        session,
+        connection_id=connection_id,
+        sender_id=sender,
+        sender_name=name,
+        time_zone="Europe/Berlin",
+        language=language,
+    )
 
 
 async def test_first_contact_makes_a_learner_with_the_given_defaults(
@@ -45,25 +56,31 @@ async def test_first_contact_makes_a_learner_with_the_given_defaults(
     assert (learner.name, learner.time_zone, learner.language) == ("Ada L.", "Europe/Berlin", "de")
 
 
-async def test_a_known_sender_costs_one_statement_and_keeps_what_is_stored(
+async def test_a_stranger_costs_three_statements_and_a_known_sender_one(
     database: Database, tenants: Two
 ) -> None:
     connection = ConnectionId(new_id())
-    first = await resolve(database, tenants[0], connection)
-    async with database.tenant(tenants[0]) as session:
-        driver = await driver_connection(session)
-        statements: list[str] = []
-        with driver.query_logger(lambda record: statements.append(record.query)):
-            again = await make_identities().resolve(
-                session,
-                connection_id=connection,
-                sender_id="u1",
-                sender_name="Somebody else",
-                time_zone="UTC",
-                language="en",
-            )
+
+    async def count() -> tuple[Identity, int]:
+        async with database.tenant(tenants[0]) as session:
+            driver = await driver_connection(session)
+            statements: list[str] = []
+            with driver.query_logger(lambda record: statements.append(record.query)):
+                found = await resolve_within(session, connection)
+        return found, len(statements)
+
+    first, of_a_stranger = await count()
+    again, of_a_known_one = await count()
     assert again == first
-    assert len(statements) == 1
+    assert (first.is_new, again.is_new) == (True, False)
+    assert (of_a_stranger, of_a_known_one) == (3, 1)
+
+
+async def test_what_is_stored_of_a_known_sender_is_kept(database: Database, tenants: Two) -> None:
+    connection = ConnectionId(new_id())
+    first = await resolve(database, tenants[0], connection)
+    again = await resolve(database, tenants[0], connection, name="Somebody else", language="en")
+    assert again == first
     learner = await Learners(database, AuditLog(SystemClock())).get(tenants[0], first.learner_id)
     assert (learner.name, learner.language) == ("Ada", "de")
 
@@ -83,14 +100,7 @@ async def test_first_messages_at_once_make_one_learner(database: Database, tenan
 async def test_a_lost_race_is_answered_with_the_winner(database: Database, tenants: Two) -> None:
     connection = ConnectionId(new_id())
     async with database.tenant(tenants[0]) as session:
-        winner = await make_identities().resolve(
-            session,
-            connection_id=connection,
-            sender_id="u1",
-            sender_name=None,
-            time_zone="UTC",
-            language="en",
-        )
+        winner = await resolve_within(session, connection)
         loser = asyncio.create_task(resolve(database, tenants[0], connection))
         await wait_until_blocked(database, tenants[1])
     assert await loser == winner

@@ -13,6 +13,7 @@ from coachline.foundation.database import TenantSession
 from coachline.foundation.ids import TenantId
 from coachline.learners import Identities, Identity, LinkCodes
 from coachline.messaging import DraftReply, LiveConnection, QueueRules
+from coachline.messaging.repository import ArrivalRepository
 from conftest import MakeDesk
 from fixtures.desk import TRACE, Desk
 from fixtures.scripted_channel import event
@@ -157,6 +158,26 @@ async def test_one_tenants_credit_does_not_touch_another(
     await desk.receive(busy, "hello", sender="bob")
     await desk.receive(quiet, "hello")
     assert (await desk.row(quiet))["state"] == "rung"
+
+
+async def test_nothing_is_looked_for_that_a_stranger_cannot_have(
+    desk: Desk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = await desk.connect(tenants[0])
+    asked: list[str] = []
+    for room, name in ((ArrivalRepository, "store"), (Identities, "hold")):
+        real = getattr(room, name)
+
+        async def count(*given: Any, name: str = name, real: Any = real, **named: Any) -> object:
+            asked.append(name)
+            return await real(*given, **named)
+
+        monkeypatch.setattr(room, name, count)
+    await desk.intake.accept(live, [event("1", "ann", "hello", thread="first")])
+    assert asked == ["store"]
+    # Somebody known has none in a thread that is new.
+    await desk.intake.accept(live, [event("2", "ann", "hello", thread="second")])
+    assert asked[1:] == ["store", "hold", "store"]
 
 
 async def test_a_conversation_that_begins_while_its_sender_is_linked_is_not_left_behind(

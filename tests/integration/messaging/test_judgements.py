@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,11 +23,11 @@ from coachline.foundation.ids import TenantId
 from coachline.messaging import DeliveryRules, DraftReply, Lease, LiveConnection, courier
 from conftest import MakeDesk
 from fixtures.desk import TRACE, Desk
+from fixtures.outages import stay_away
 from fixtures.scripted_channel import CutAfterAccept, Fault
 from fixtures.time import FakeClock
 
 Pair = tuple[TenantId, TenantId]
-Pause = Callable[[], None]
 HEAD = (
     "select state, failures, extract(epoch from not_before - clock_timestamp())::float, problem "
     "from outbox_reply order by seq limit 1"
@@ -230,29 +229,13 @@ async def test_an_older_message_that_takes_no_text_is_left_only_when_it_is_gone_
     assert desk.platform.names == ["reserve", "fill", "fill", "discard", "reserve", "fill"]
 
 
-def stay_away(desk: Desk, monkeypatch: pytest.MonkeyPatch, times: int, pause: Pause) -> list[int]:
-    """Have the database fail so often when asked to keep where a reply will be."""
-    monkeypatch.setattr(courier, "_KEEP_PAUSE_SECONDS", 0.001)
-    outbox = desk.delivery._courier._outbox
-    keep, asked = outbox.keep_handle, list[int]()
-
-    async def refuse(*given: Any) -> bool:
-        asked.append(len(asked))
-        pause()
-        if len(asked) <= times:
-            raise DatabaseUnavailable("away")
-        return await keep(*given)
-
-    monkeypatch.setattr(outbox, "keep_handle", refuse)
-    return asked
-
-
 async def test_where_a_reply_will_be_is_kept_as_soon_as_the_database_is_back(
     desk: Desk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = await desk.connect(tenants[0], "placeholder")
     lease = await prepare(desk, live)
-    asked = stay_away(desk, monkeypatch, 3, lambda: None)
+    monkeypatch.setattr(courier, "_KEEP_PAUSE_SECONDS", 0.001)
+    asked = stay_away(monkeypatch, desk.delivery._courier._outbox, "keep_handle", times=3)
     assert await desk.delivery.settle(lease)
     assert len(asked) == 4
     assert list(desk.platform.screen.values()) == ["one"]
@@ -265,7 +248,14 @@ async def test_nobody_writes_where_it_was_not_kept_before_the_lease_ended(
     desk = make_desk(clock=clock)
     live = await desk.connect(tenants[0], "placeholder")
     lease = await prepare(desk, live)
-    asked = stay_away(desk, monkeypatch, 10**6, lambda: clock.advance(1))
+    monkeypatch.setattr(courier, "_KEEP_PAUSE_SECONDS", 0.001)
+    asked = stay_away(
+        monkeypatch,
+        desk.delivery._courier._outbox,
+        "keep_handle",
+        times=10**6,
+        meanwhile=lambda: clock.advance(1),
+    )
     with pytest.raises(DatabaseUnavailable):
         await desk.delivery.settle(lease)
     assert desk.platform.names == ["reserve"]

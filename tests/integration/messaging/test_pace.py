@@ -193,6 +193,7 @@ async def test_a_reply_that_must_wait_keeps_its_place_and_counts_no_failure(
         state, failures, wait = row.one()
     assert (state, failures) == ("pending", 0)
     assert float(wait) == pytest.approx(60, abs=2)
+    assert paced.delivery._metrics.pace_waits.labels("paced")._value.get() == 1
     assert not await paced.delivery.settle(lease)
     assert len(paced.platform.calls) == 1
 
@@ -227,3 +228,8 @@ async def test_a_refusal_of_the_platform_is_told_to_the_pace(paced: Desk, tenant
     await paced.run_sql(live, "update outbox_reply set not_before = null")
     assert not await paced.delivery.settle(lease)
     assert len(paced.platform.calls) == 1
+    async with paced.database.tenant(live.tenant_id) as session:
+        left = (
+            "select extract(epoch from not_before - now())::float from outbox_reply where seq = 2"
+        )
+        assert float((await session.execute(text(left))).scalar_one()) > 200

@@ -6,20 +6,45 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, literal, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select, update
 
 from coachline.foundation.database import TenantSession, driver_connection
 from coachline.foundation.ids import ConnectionId, IdentityId, LearnerId, new_id
-from coachline.learners.profile import Identity, Learner, LearnerChanges, LearnerFilter
-from coachline.learners.tables import IdentityRow, LearnerRow, TombstoneRow
+from coachline.learners.profile import Forgotten, Identity, Learner, LearnerChanges, LearnerFilter
+from coachline.learners.tables import IdentityRow, LearnerRow
 
+# Every message asks these before it is acknowledged: asyncpg alone takes a third as long.
 _FIND_IDENTITY = """
 select id, learner_id from identity where tenant_id = $1 and connection_id = $2 and sender = $3
 """
 # Waits for who is moving the identity, and keeps it where it is until the transaction ends.
 _HOLD_IDENTITY = """
 select id, learner_id from identity where tenant_id = $1 and id = $2 for key share
+"""
+# The foreign key is checked at the end, so the identity can be tried first, and a lost race leaves
+# no learner without one.
+_ADD_IDENTITY = """
+with added as (
+  insert into identity (tenant_id, id, connection_id, sender, learner_id)
+  values ($1, $2, $3, $4, $5)
+  on conflict (tenant_id, connection_id, sender) do nothing
+  returning tenant_id, learner_id
+)
+insert into learner (tenant_id, id, name, time_zone, language)
+select tenant_id, learner_id, $6::text, $7::text, $8::text from added
+returning true
+"""
+_FIND_FORGOTTEN = """
+select
+  exists (
+    select from tombstone
+    where tenant_id = $1 and connection_id = $2 and mark = any ($3::text[]) and until > $4
+  ) as is_later,
+  (
+    select learner_id from identity
+    where tenant_id = $1 and connection_id = $2 and mark = any ($3::text[])
+    order by id desc limit 1
+  ) as learner_id
 """
 
 
@@ -30,7 +55,6 @@ class LearnerRepository:
         self, session: TenantSession, connection_id: ConnectionId, sender: str
     ) -> Identity | None:
         """The identity of a sender, if it has written before."""
-        # Every message asks this before it is acknowledged: asyncpg alone takes a third as long.
         driver = await driver_connection(session)
         row = await driver.fetchrow(_FIND_IDENTITY, session.tenant_id, connection_id, sender)
         return None if row is None else _identity(row["id"], row["learner_id"])
@@ -53,73 +77,40 @@ class LearnerRepository:
         time_zone: str,
         language: str,
     ) -> Identity | None:
-        """Add a sender with a new learner, or None when another transaction just did.
-
-        One statement: the foreign key is checked at its end, so the identity can be tried first
-        and a lost race leaves no learner without one.
-        """
-        identity_id, learner_id, tenant_id = new_id(), new_id(), session.tenant_id
-        identity = (
-            insert(IdentityRow)
-            .values(
-                tenant_id=tenant_id,
-                id=identity_id,
-                connection_id=connection_id,
-                sender=sender,
-                learner_id=learner_id,
-            )
-            .on_conflict_do_nothing(index_elements=["tenant_id", "connection_id", "sender"])
-            .returning(IdentityRow.tenant_id, IdentityRow.learner_id)
-            .cte("added_identity")
+        """Add a sender with a new learner, or None when another transaction just did."""
+        identity_id, learner_id = new_id(), new_id()
+        driver = await driver_connection(session)
+        added = await driver.fetchval(
+            _ADD_IDENTITY,
+            session.tenant_id,
+            identity_id,
+            connection_id,
+            sender,
+            learner_id,
+            name,
+            time_zone,
+            language,
         )
-        added = await session.execute(
-            insert(LearnerRow)
-            .from_select(
-                ["tenant_id", "id", "name", "time_zone", "language"],
-                select(
-                    identity.c.tenant_id,
-                    identity.c.learner_id,
-                    literal(name, LearnerRow.name.type),
-                    literal(time_zone, LearnerRow.time_zone.type),
-                    literal(language, LearnerRow.language.type),
-                ),
-            )
-            .returning(LearnerRow.id)
-        )
-        return None if added.one_or_none() is None else _identity(identity_id, learner_id)
+        return None if added is None else _identity(identity_id, learner_id, is_new=True)
 
-    async def find_marked(
-        self, session: TenantSession, connection_id: ConnectionId, marks: Sequence[str]
-    ) -> LearnerId | None:
-        """Whose forgotten sender bears one of these marks; the one forgotten last."""
-        found = await session.scalar(
-            select(IdentityRow.learner_id)
-            .where(
-                IdentityRow.tenant_id == session.tenant_id,
-                IdentityRow.connection_id == connection_id,
-                IdentityRow.mark.in_(marks),
-            )
-            .order_by(IdentityRow.id.desc())
-            .limit(1)
-        )
-        return None if found is None else LearnerId(found)
-
-    async def has_tombstone(
+    async def find_forgotten(
         self,
         session: TenantSession,
         connection_id: ConnectionId,
         marks: Sequence[str],
         *,
-        at: datetime,
-    ) -> bool:
-        """Whether a sender with one of these marks was forgotten after ``at``."""
-        found = exists().where(
-            TombstoneRow.tenant_id == session.tenant_id,
-            TombstoneRow.connection_id == connection_id,
-            TombstoneRow.mark.in_(marks),
-            TombstoneRow.until > at,
+        at: datetime | None,
+    ) -> Forgotten:
+        """What is left of a forgotten sender who bears one of these marks, the last of several.
+
+        None for ``at`` is now: nobody was forgotten after that.
+        """
+        driver = await driver_connection(session)
+        [found] = await driver.fetch(
+            _FIND_FORGOTTEN, session.tenant_id, connection_id, list(marks), at
         )
-        return bool(await session.scalar(select(found)))
+        learner_id = found["learner_id"]
+        return Forgotten(found["is_later"], None if learner_id is None else LearnerId(learner_id))
 
     async def find(self, session: TenantSession, learner_id: LearnerId) -> Learner | None:
         """The learner with this id, if it is one of the tenant's."""
@@ -165,8 +156,8 @@ class LearnerRepository:
         return None if row is None else _learner(row)
 
 
-def _identity(identity_id: UUID, learner_id: UUID) -> Identity:
-    return Identity(IdentityId(identity_id), LearnerId(learner_id))
+def _identity(identity_id: UUID, learner_id: UUID, *, is_new: bool = False) -> Identity:
+    return Identity(IdentityId(identity_id), LearnerId(learner_id), is_new)
 
 
 def _learner(row: LearnerRow) -> Learner:

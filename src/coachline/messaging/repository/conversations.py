@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, func, select, text, union, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from coachline.foundation.database import SystemSession, TenantSession, driver_connection
 from coachline.foundation.ids import ConversationId, TenantId, new_id
 from coachline.messaging.tables import ConversationRow, EventRow, ReplyRow
 
-# First half of the key pair of every advisory lock on a tenant's credit.
+# First halves of the key pairs of advisory locks on a tenant's credit.
 _CREDIT_LOCK = 0x636F6163
+_CLAIM_LOCK = 0x636C6169
 # How many conversations with something unsettled one sweep of a tenant looks at.
 _MOST_UNSETTLED = 5_000
 
@@ -37,14 +38,33 @@ where tenant_id = $1 and state in ('rung', 'running')
   and (state = 'running' or due_at <= clock_timestamp()
     + case when burst_at is null then interval '0' else interval '5 seconds' end)
 """
+# Counted and admitted in one statement: deliveries wait meanwhile.
+_ADMIT = f"""
+with held as ({_COUNT_IN_ENGINE}), line as (
+  select id, due_at as since from conversation where tenant_id = $1 and state = 'waiting'
+  order by due_at limit greatest($2 - (select count from held), 0)
+  for update skip locked
+)
+update conversation set state = 'rung', bell = gen_random_uuid(), lease_until = null,
+  due_at = greatest(due_at, clock_timestamp())
+from line where conversation.tenant_id = $1 and conversation.id = line.id
+returning conversation.id, bell, line.since, (select count from held) as in_engine,
+  extract(epoch from due_at - clock_timestamp())::float as seconds
+"""  # noqa: S608 # nosec B608 - a query above
 _HAS_OPEN = """
 select exists (select from conversation where tenant_id = $1 and state <> 'idle')
     or exists (select from inbox_event where tenant_id = $1 and state = 'new')
     or exists (select from outbox_reply where tenant_id = $1 and state in ('pending', 'sending'))
 """
-_LOCK_CREDIT = "select pg_advisory_xact_lock($1, hashtext($2))"
-_SHARE_CREDIT = "select pg_advisory_xact_lock_shared($1, hashtext($2))"
+_LOCK_ALONE = "select pg_advisory_xact_lock($1, hashtext($2))"
+_SHARE = "select pg_advisory_xact_lock_shared($1, hashtext($2))"
 _EPOCH = "select epoch from conversation where tenant_id = $1 and id = $2"
+_ADD = """
+insert into conversation
+  (tenant_id, id, connection_id, identity_id, learner_id, thread, is_private)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict do nothing
+"""
 _RING = """
 update conversation set state = 'rung', bell = $3, lease_until = null,
   due_at = clock_timestamp() + $4::interval
@@ -55,6 +75,19 @@ update conversation set state = 'waiting', bell = null, lease_until = null,
   due_at = least(due_at, clock_timestamp() + $3::interval)
 where tenant_id = $1 and id = $2
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A conversation that left the line: its bell, due in ``after_seconds``.
+
+    ``in_engine`` others hold credit before it.
+    """
+
+    conversation_id: ConversationId
+    bell: UUID
+    after_seconds: float
+    in_engine: int
 
 
 class ConversationRepository:
@@ -77,18 +110,16 @@ class ConversationRepository:
         is_private: bool,
     ) -> None:
         """Make the row of this learner in this thread, unless another transaction just did."""
-        await session.execute(
-            insert(ConversationRow)
-            .values(
-                tenant_id=session.tenant_id,
-                id=new_id(),
-                connection_id=connection_id,
-                identity_id=identity_id,
-                learner_id=learner_id,
-                thread=thread,
-                is_private=is_private,
-            )
-            .on_conflict_do_nothing()
+        driver = await driver_connection(session)
+        await driver.execute(
+            _ADD,
+            session.tenant_id,
+            new_id(),
+            connection_id,
+            identity_id,
+            learner_id,
+            thread,
+            is_private,
         )
 
     async def ring(
@@ -181,17 +212,22 @@ class ConversationRepository:
         return now
 
     async def lock_credit(self, session: TenantSession) -> None:
-        """Let no other transaction of this tenant admit, claim or join the line until this ends."""
+        """Let no other transaction of this tenant admit from the line or join it till this ends."""
         driver = await driver_connection(session)
-        await driver.execute(_LOCK_CREDIT, _CREDIT_LOCK, str(session.tenant_id))
+        await driver.execute(_LOCK_ALONE, _CREDIT_LOCK, str(session.tenant_id))
+
+    async def lock_claims(self, session: TenantSession) -> None:
+        """Let no other transaction of this tenant claim until this ends; the line goes on."""
+        driver = await driver_connection(session)
+        await driver.execute(_LOCK_ALONE, _CLAIM_LOCK, str(session.tenant_id))
 
     async def share_credit(self, session: TenantSession) -> None:
-        """Let no other transaction of this tenant admit or claim until this one ends.
+        """Let no other transaction of this tenant admit from the line until this one ends.
 
         Many may join the line at once; only who admits from it must be alone.
         """
         driver = await driver_connection(session)
-        await driver.execute(_SHARE_CREDIT, _CREDIT_LOCK, str(session.tenant_id))
+        await driver.execute(_SHARE, _CREDIT_LOCK, str(session.tenant_id))
 
     async def count_in_engine(self, session: TenantSession) -> int:
         """How many conversations hold credit: running, or rung and due, or about to be.
@@ -208,17 +244,23 @@ class ConversationRepository:
         count: int = await driver.fetchval(_COUNT_RUNNING, session.tenant_id)
         return count
 
-    async def lock_waiting(self, session: TenantSession, limit: int) -> list[ConversationRow]:
-        """Those in line that are due first and that nobody else is looking at."""
-        return list(
-            await session.scalars(
-                select(ConversationRow)
-                .where(text("conversation.state = 'waiting'"))
-                .order_by(ConversationRow.due_at)
-                .limit(limit)
-                .with_for_update(skip_locked=True)
+    async def admit_waiting(self, session: TenantSession, credit: int) -> list[Admitted]:
+        """Ring for those in line that are due first, as many as there is credit for.
+
+        What somebody else is looking at is passed over. The caller has the credit to itself, and
+        gives the bells to the engine.
+        """
+        driver = await driver_connection(session)
+        rows = await driver.fetch(_ADMIT, session.tenant_id, credit)
+        return [
+            Admitted(
+                ConversationId(row["id"]),
+                row["bell"],
+                max(row["seconds"], 0.0),
+                row["in_engine"] + at,
             )
-        )
+            for at, row in enumerate(sorted(rows, key=lambda row: row["since"]))
+        ]
 
     async def has_open(self, session: TenantSession) -> bool:
         """Whether the tenant has anything that is not settled; most have nothing most of the time.
