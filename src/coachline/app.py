@@ -68,6 +68,9 @@ _READY_SECONDS = 3.0
 # On SIGTERM an open connection may still bring one request; a tenth of the drain, at most this.
 _LAST_REQUEST_SECONDS = 2.0
 _LOOK_SECONDS = 0.02
+# uvloop accepts one connection of a socket at each round of its loop. A busy process would take in
+# fewer than come, and only those that have given up: so many sockets of one and the same queue.
+_DOORS = 16
 
 
 class PortInUse(Conflict):
@@ -396,7 +399,8 @@ class HttpServer:
     async def run(self, on_started: Callable[[], None] | None = None) -> None:
         """Serve until :meth:`stop`, then finish the requests under way."""
         self._server.on_started = on_started
-        await self._server.serve(sockets=[self._listener])
+        more = (self._listener.dup() for _ in range(_DOORS - 1))
+        await self._server.serve(sockets=[self._listener, *more])
 
     def stop(self) -> None:
         """Accept nothing more, and end what streams."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import text
@@ -162,6 +163,45 @@ async def test_what_happens_is_dispatched_by_itself_and_what_was_not_heard_too(
 
     await until(is_swept, seconds=SECONDS)
     assert len(await feed.list(tenants[0])) == 4
+
+
+async def test_what_is_told_within_a_tenth_of_a_second_is_numbered_together(
+    database: Database, tenants: Pair, make_dispatcher: MakeDispatcher
+) -> None:
+    rounds: list[int] = []
+
+    class Counting:
+        async def take(self, session: object, events: Sequence[object]) -> None:
+            rounds.append(len(events))
+
+    dispatcher = make_dispatcher(Counting())
+    # Catching up would look at the tenants of all tests before, this one among them.
+    dispatcher._catch_up = asyncio.Event().wait  # type: ignore[method-assign, assignment]
+    running = asyncio.create_task(dispatcher.run())
+    loop = asyncio.get_running_loop()
+    told = 0
+
+    async def is_heard() -> bool:
+        nonlocal told
+        told += 1
+        async with database.tenant(tenants[0]) as session:
+            await write(session)
+        return bool(rounds)
+
+    try:
+        await until(is_heard, seconds=SECONDS)
+        begun, told_before = loop.time(), told
+        for _ in range(60):
+            async with database.tenant(tenants[0]) as session:
+                await write(session)
+        seconds = loop.time() - begun
+        await until(lambda: sum(rounds) == told_before + 60, seconds=SECONDS)
+    finally:
+        dispatcher.stop()
+        await running
+    # One that had begun, one at the end, and what a tenth of a second lies between.
+    assert len(rounds) <= 3 + seconds / 0.1
+    assert max(rounds) > 1
 
 
 async def test_a_batch_larger_than_one_round_is_dispatched_in_order(

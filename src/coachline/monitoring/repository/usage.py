@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import date
-from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import String, Uuid, column, delete, func, select, text, tuple_, values
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.engine import Row
 
 from coachline.foundation.database import TenantSession
@@ -28,8 +27,25 @@ _COUNTS: Final = (
     "opt_outs",
 )
 _HISTOGRAMS: Final = ("first_answers", "model_times")
-_ROWS_PER_STATEMENT: Final = 500
 
+
+def _add_day() -> Insert:
+    added = insert(UsageDayRow)
+    sums: dict[str, Any] = {
+        name: getattr(UsageDayRow, name) + added.excluded[name] for name in _COUNTS
+    }
+    sums |= {
+        name: func.add_each(getattr(UsageDayRow, name), added.excluded[name])
+        for name in _HISTOGRAMS
+    }
+    return added.on_conflict_do_update(
+        index_elements=["tenant_id", "day", "connection_id"], set_=sums
+    )
+
+
+# Of one row each and built once: making a statement anew costs more than sending it.
+_ADD_DAY: Final = _add_day()
+_ADD_TALK: Final = insert(ConversationDayRow).on_conflict_do_nothing()
 # What happened before there was a feed, or longer ago than it is kept, as it would have told it.
 _UNTOLD = text(
     "select type, conversation_id, learner_id, connection_id, subject_id, data, occurred_at "
@@ -42,27 +58,11 @@ class UsageRepository:
 
     async def add_days(self, session: TenantSession, days: Iterable[Mapping[str, Any]]) -> None:
         """Add figures to those that are there. In the order of day and connection."""
-        for batch in _batches(days):
-            rows = [{"tenant_id": session.tenant_id, "id": new_id(), **day} for day in batch]
-            wanted = insert(UsageDayRow).values(rows)
-            sums: dict[str, Any] = {
-                name: getattr(UsageDayRow, name) + wanted.excluded[name] for name in _COUNTS
-            }
-            sums |= {
-                name: func.add_each(getattr(UsageDayRow, name), wanted.excluded[name])
-                for name in _HISTOGRAMS
-            }
-            await session.execute(
-                wanted.on_conflict_do_update(
-                    index_elements=["tenant_id", "day", "connection_id"], set_=sums
-                )
-            )
+        await _run(session, _ADD_DAY, days)
 
     async def add_talks(self, session: TenantSession, talks: Iterable[Mapping[str, Any]]) -> None:
         """Note conversations of a day, those that are not noted yet. In a fixed order."""
-        for batch in _batches(talks):
-            rows = [{"tenant_id": session.tenant_id, "id": new_id(), **talk} for talk in batch]
-            await session.execute(insert(ConversationDayRow).values(rows).on_conflict_do_nothing())
+        await _run(session, _ADD_TALK, talks)
 
     async def list_days(
         self, session: TenantSession, *, since: date, until: date
@@ -118,7 +118,9 @@ class UsageRepository:
             yield rows
 
 
-def _batches(rows: Iterable[Mapping[str, Any]]) -> Iterable[Sequence[Mapping[str, Any]]]:
-    waiting = iter(rows)
-    while batch := list(islice(waiting, _ROWS_PER_STATEMENT)):
-        yield batch
+async def _run(
+    session: TenantSession, statement: Insert, rows: Iterable[Mapping[str, Any]]
+) -> None:
+    given = [{"tenant_id": session.tenant_id, "id": new_id(), **row} for row in rows]
+    if given:
+        await session.execute(statement, given)
