@@ -13,6 +13,7 @@ from coachline.conversation import ERASE_JOB, SUMMARISE_JOB
 from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.engine import Payload, RetryLater
 from coachline.foundation.errors import LeaseLost
+from coachline.foundation.exhaustion import is_exhausted
 from coachline.foundation.ids import ConversationId, DocumentId, LearnerId, ProposalId, TenantId
 from coachline.foundation.job_runner import JobRunner
 from coachline.foundation.settings import Settings
@@ -93,11 +94,14 @@ class Worker:
                 raise
             except DatabaseUnavailable:
                 raise
-            except Exception:
+            except Exception as error:
                 # A connection that cannot be opened, for one, or a call that never ended: the next
                 # look comes after a pause, not when the lease runs out.
                 log.exception("conversation.failed")
-                failed = True
+                await self._services.queue.release(lease, failed=True)
+                if is_exhausted(error):
+                    raise
+                return
             await self._services.queue.release(lease, failed=failed)
 
     async def _work(self, lease: Lease) -> bool:
@@ -136,6 +140,11 @@ class Worker:
             # Whatever it was, these events must not take the worker or other conversations along.
             log.exception("turn.failed", turn_id=str(turn.id))
             services.metrics.turns.labels("failed").inc()
+            if is_exhausted(error):
+                # As after a crash: the try counts, for it may be these events that ask too much,
+                # and what becomes of them is for a process to say that can do something.
+                await services.ledger.fail(turn, type(error).__name__)
+                raise
             if turn.exhausted:
                 # Not even the apology could be made: parked without one, never tried for ever.
                 parked = TurnTrace("parked", "none", notes=(type(error).__name__,))

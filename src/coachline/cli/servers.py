@@ -17,6 +17,7 @@ from rich.console import Console
 from coachline import __version__
 from coachline.cli.support import WRONG_USE, complete, fail, told, with_values
 from coachline.foundation.errors import CoachlineError, SettingsInvalid, Unavailable
+from coachline.foundation.exhaustion import EXHAUSTED, is_exhausted
 from coachline.foundation.heap import freeze_heap
 from coachline.foundation.settings import Settings, load_settings
 
@@ -84,6 +85,11 @@ def _run(command: Callable[[Settings], Awaitable[None]], *, is_quiet: bool = Fal
         fail(error.message, code=WRONG_USE)
     except CoachlineError as error:
         fail(error.message)
+    except Exception as error:
+        # What closes the loop may need a thread itself, and hide what was told.
+        if not is_exhausted(error):
+            raise
+        fail(EXHAUSTED)
 
 
 async def _as_coroutine(command: Callable[[Settings], Awaitable[None]], settings: Settings) -> None:

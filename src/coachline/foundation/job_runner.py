@@ -18,6 +18,7 @@ from pgqueuer.models import Job, Schedule
 from coachline.foundation.database import DatabaseUnavailable, open_pool
 from coachline.foundation.engine import Payload, RetryLater
 from coachline.foundation.errors import CoachlineError
+from coachline.foundation.exhaustion import EXHAUSTED, ResourcesExhausted, is_exhausted
 from coachline.foundation.patient_queues import PatientQueues
 
 Handler = Callable[[Payload], Awaitable[None]]
@@ -87,6 +88,7 @@ class JobRunner:
         # Engines that take nothing more, and end when their last job does.
         self._ending: set[asyncio.Task[None]] = set()
         self._stuck = asyncio.Event()
+        self._is_exhausted = False
 
     def on(self, job: str, handler: Handler, *, at_once: int = 0) -> None:
         """Call ``handler`` with the payload of every ``job``.
@@ -121,6 +123,7 @@ class JobRunner:
         Raises:
             DatabaseUnavailable: PostgreSQL cannot be reached at the start.
             EngineStuck: what ran did not end when it was cancelled.
+            ResourcesExhausted: memory, files or threads ran out; what was running is drained.
         """
         beside = [asyncio.ensure_future(self._keep(run)) for run, _ in self._companions]
         try:
@@ -129,14 +132,17 @@ class JobRunner:
             # Also after a failure: what runs beside would else be begun again for ever.
             self.stop()
             await asyncio.gather(*beside)
+        if self._is_exhausted:
+            raise ResourcesExhausted(EXHAUSTED)
 
     async def _keep(self, companion: Callable[[], Awaitable[None]]) -> None:
         """Run a companion, and again after every failure, until told to stop."""
         while True:
             try:
                 await companion()
-            except Exception:
+            except Exception as error:
                 log.exception("companion.failed")
+                self._look_at(error)
             await self._rest(_LAST_PAUSE_SECONDS)
             if self._stop.is_set():
                 return
@@ -251,6 +257,13 @@ class JobRunner:
         elif (error := task.exception()) is not None:
             log.warning("engine.failed", error=type(error).__name__, exc_info=error)
 
+    def _look_at(self, error: Exception) -> None:
+        """End where ``error`` says that every other job would fail as well."""
+        if is_exhausted(error) and not self._is_exhausted:
+            log.error("engine.exhausted", error=type(error).__name__)
+            self._is_exhausted = True
+            self.stop()
+
     def stop(self) -> None:
         """Take no new job, and let :meth:`run` come to its end."""
         self._stop.set()
@@ -264,51 +277,59 @@ class JobRunner:
         queues.shutdown = queuer.shutdown
         queues.min_dequeue_poll_interval = _SHORTEST_POLL
         for job, (handler, at_once) in self._handlers.items():
-            queuer.entrypoint(job, concurrency_limit=at_once)(_wrap(engine, job, handler))
+            queuer.entrypoint(job, concurrency_limit=at_once)(self._wrap(engine, job, handler))
         for name, (cron, call) in self._schedules.items():
-            queuer.schedule(name, cron)(_wrap_schedule(engine, name, call))
+            queuer.schedule(name, cron)(self._wrap_schedule(engine, name, call))
         return engine
 
+    def _wrap(
+        self, engine: _Engine, name: str, handler: Handler
+    ) -> Callable[[Job], Awaitable[None]]:
+        # The engine writes down the text of what is raised here and of its causes: it may hold
+        # what a learner wrote, and while it holds what PostgreSQL refuses, such as a NUL, no
+        # outcome of any job of this process is written any more. So causes end here.
+        async def call(job: Job) -> None:
+            if engine.queuer.shutdown.is_set():
+                # Fetched at the last moment: nothing begins any more that nobody would wait for.
+                raise RetryRequested
+            try:
+                await _own(engine, handler(json.loads(job.payload or b"{}")))
+            except RetryLater as later:
+                raise RetryRequested(delay=timedelta(seconds=later.seconds)) from None
+            except DatabaseUnavailable as error:
+                self._look_at(error)
+                raise RetryRequested(delay=timedelta(seconds=_DATABASE_RETRY_SECONDS)) from None
+            except asyncio.CancelledError:
+                # We stopped it ourselves: another process, or this one's next run, goes on.
+                raise RetryRequested from None
+            except Exception as error:
+                log.exception("job.failed", job=name)
+                self._look_at(error)
+                if self._is_exhausted:
+                    # It is for another process, which has what this one lacks.
+                    raise RetryRequested from None
+                raise _JobFailed(type(error).__name__) from None
 
-def _wrap(engine: _Engine, name: str, handler: Handler) -> Callable[[Job], Awaitable[None]]:
-    # The engine writes down the text of what is raised here and of its causes: it may hold
-    # what a learner wrote, and while it holds what PostgreSQL refuses, such as a NUL, no
-    # outcome of any job of this process is written any more. So causes end here.
-    async def call(job: Job) -> None:
-        if engine.queuer.shutdown.is_set():
-            # Fetched at the last moment: nothing begins any more that nobody would wait for.
-            raise RetryRequested
-        try:
-            await _own(engine, handler(json.loads(job.payload or b"{}")))
-        except RetryLater as later:
-            raise RetryRequested(delay=timedelta(seconds=later.seconds)) from None
-        except DatabaseUnavailable:
-            raise RetryRequested(delay=timedelta(seconds=_DATABASE_RETRY_SECONDS)) from None
-        except asyncio.CancelledError:
-            # We stopped it ourselves: another process, or this one's next run, goes on.
-            raise RetryRequested from None
-        except Exception as error:
-            log.exception("job.failed", job=name)
-            raise _JobFailed(type(error).__name__) from None
+        return call
 
-    return call
+    def _wrap_schedule(
+        self, engine: _Engine, name: str, call: Callable[[], Awaitable[None]]
+    ) -> Callable[[Schedule], Awaitable[None]]:
+        async def tick(_schedule: Schedule) -> None:
+            if engine.queuer.shutdown.is_set():
+                return
+            try:
+                async with asyncio.timeout(_SCHEDULE_SECONDS):
+                    await _own(engine, call())
+            except asyncio.CancelledError:
+                return
+            except TimeoutError:
+                log.exception("schedule.took_too_long", schedule=name)
+            except Exception as error:
+                self._look_at(error)
+                raise
 
-
-def _wrap_schedule(
-    engine: _Engine, name: str, call: Callable[[], Awaitable[None]]
-) -> Callable[[Schedule], Awaitable[None]]:
-    async def tick(_schedule: Schedule) -> None:
-        if engine.queuer.shutdown.is_set():
-            return
-        try:
-            async with asyncio.timeout(_SCHEDULE_SECONDS):
-                await _own(engine, call())
-        except asyncio.CancelledError:
-            return
-        except TimeoutError:
-            log.exception("schedule.took_too_long", schedule=name)
-
-    return tick
+        return tick
 
 
 async def _own(engine: _Engine, work: Awaitable[None]) -> None:

@@ -12,6 +12,7 @@ from typing import cast
 import httpx
 from ollama import AsyncClient, ChatResponse, ResponseError
 
+from coachline.foundation.exhaustion import is_exhausted
 from coachline.inference.chat import Answer, ChatRequest, Deadlines, ModelFacts, OnText
 from coachline.inference.errors import (
     EmptyAnswer,
@@ -194,6 +195,9 @@ def _as_model_errors(model: str) -> Iterator[None]:
     except ResponseError as error:
         raise _refused(model, error) from error
     except (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError) as error:
+        if is_exhausted(error):
+            # Nothing is wrong with the server: this process has no file left to reach it.
+            raise
         raise ModelUnreachable("The model server cannot be reached.") from error
     except httpx.HTTPError as error:
         raise ModelFailed(

@@ -10,6 +10,7 @@ import structlog
 
 from coachline.foundation.database import Database
 from coachline.foundation.errors import CoachlineError
+from coachline.foundation.exhaustion import is_exhausted
 from coachline.foundation.ids import DocumentId, PassageId, TenantId
 from coachline.knowledge.collection_map import Collection, CollectionMap
 from coachline.knowledge.embedding import EmbedText
@@ -92,6 +93,9 @@ class Retrieval:
         except TimeoutError:
             return self._degraded(tenant_id, "timed_out", "The knowledge search took too long.")
         except CoachlineError as error:
+            if is_exhausted(error):
+                # It is this process that is away; another one answers with what is known.
+                raise
             return self._degraded(tenant_id, error.code, error.message)
         return Retrieved(await self._read(tenant_id, hits, limit))
 

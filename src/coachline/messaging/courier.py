@@ -28,6 +28,7 @@ from channel_kit import (
 from coachline.foundation.clock import Clock
 from coachline.foundation.database import Database, DatabaseUnavailable
 from coachline.foundation.errors import LeaseLost
+from coachline.foundation.exhaustion import is_exhausted
 from coachline.foundation.faults import hit
 from coachline.foundation.metrics import Metrics
 from coachline.messaging.attempts import Attempt, Way, choose_way
@@ -98,6 +99,9 @@ class Courier:
         except TimeoutError:
             return self._ambiguous(attempt, live, "the platform did not answer in time")
         except Exception as error:
+            if is_exhausted(error):
+                # As after a crash: a process that has something left finds out what became of it.
+                raise
             # A channel that raises anything else is broken; what it did is not known.
             log.exception("channel.broken", channel=live.channel.name, reply_id=str(attempt.id))
             return self._ambiguous(attempt, live, f"the channel raised {type(error).__name__}")
@@ -203,6 +207,8 @@ class Courier:
         except LeaseLost:
             raise
         except Exception as error:
+            if is_exhausted(error):
+                raise
             label(channel.name, "unclear").inc()
             if not isinstance(error, (ChannelError, TimeoutError)):
                 log.exception("channel.broken", channel=channel.name, reply_id=str(attempt.id))

@@ -13,12 +13,14 @@ import pytest
 from coachline.foundation import job_runner
 from coachline.foundation.database import Database, DatabaseUnavailable
 from coachline.foundation.engine import Engine, Payload, RetryLater
+from coachline.foundation.exhaustion import ResourcesExhausted
 from coachline.foundation.ids import TenantId, new_id
 from coachline.foundation.job_runner import JobRunner
 from conftest import Servers
 from fixtures.waiting import until
 
 Pair = tuple[TenantId, TenantId]
+PATIENCE_SECONDS = 60.0
 
 
 @asynccontextmanager
@@ -263,3 +265,52 @@ async def test_what_runs_beside_ends_with_the_runner(servers: Servers) -> None:
     async with running(runner):
         assert ended == []
     assert ended == [True]
+
+
+async def test_a_process_that_has_nothing_left_ends_and_another_does_its_job(
+    servers: Servers, database: Database, tenants: Pair
+) -> None:
+    job, slow = f"j{new_id().hex}", f"j{new_id().hex}"
+    spent, other = make_runner(servers), make_runner(servers)
+    begun, may_end, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    ended: list[str] = []
+
+    async def be_slow(_payload: Payload) -> None:
+        begun.set()
+        await may_end.wait()
+        ended.append("slow")
+
+    async def find_no_memory(_payload: Payload) -> None:
+        may_end.set()
+        raise MemoryError
+
+    async def do(_payload: Payload) -> None:
+        done.set()
+
+    spent.on(slow, be_slow)
+    spent.on(job, find_no_memory)
+    other.on(job, do)
+    await put(database, tenants, slow)
+    life = asyncio.create_task(spent.run(drain_seconds=PATIENCE_SECONDS))
+    await asyncio.wait_for(begun.wait(), PATIENCE_SECONDS)
+    await put(database, tenants, job)
+    with pytest.raises(ResourcesExhausted):
+        await asyncio.wait_for(life, PATIENCE_SECONDS)
+    assert ended == ["slow"], "what was running was drained"
+    async with running(other):
+        await until(done.is_set, seconds=PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("place", ["schedule", "companion"])
+async def test_nothing_is_left_to_what_runs_by_itself_either(servers: Servers, place: str) -> None:
+    runner = make_runner(servers)
+
+    async def find_no_thread() -> None:
+        raise RuntimeError("can't start new thread")
+
+    if place == "schedule":
+        runner.every(f"s{new_id().hex}", "* * * * * *", find_no_thread)
+    else:
+        runner.beside(find_no_thread, lambda: None)
+    with pytest.raises(ResourcesExhausted):
+        await asyncio.wait_for(runner.run(drain_seconds=0.1), PATIENCE_SECONDS)

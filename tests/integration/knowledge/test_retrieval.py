@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Sequence
 
 import pytest
@@ -148,6 +149,16 @@ async def test_what_is_gone_means_no_passages_and_a_reason(
     retrieved = await room.retrieval.search(tenants[0], "water", limit=3)
     assert retrieved.passages == ()
     assert retrieved.problem
+
+
+async def test_a_process_without_files_does_not_answer_as_if_the_store_were_gone(
+    room: Room, vectors: MemoryVectors, tenants: Pair
+) -> None:
+    await room.add(tenants[0], "a.txt", "water")
+    vectors.failure = VectorsUnavailable("The store is gone.")
+    vectors.failure.__cause__ = OSError(errno.EMFILE, "too many open files")
+    with pytest.raises(VectorsUnavailable):
+        await room.retrieval.search(tenants[0], "water", limit=3)
 
 
 async def test_what_is_slow_is_given_up(room: Room, tenants: Pair) -> None:

@@ -291,6 +291,23 @@ async def test_a_question_without_an_answer_leaves_the_doubt(
     assert [reply.text for reply in desk.platform.accepted] == ["one", "two"]
 
 
+@pytest.mark.parametrize("faults", [[MemoryError()], [CutAfterAccept(), MemoryError()]])
+async def test_what_became_of_a_call_is_for_a_process_that_has_something_left(
+    desk: Desk, tenants: Pair, faults: list[Exception]
+) -> None:
+    live = await desk.connect(tenants[0], "fillable")
+    lease = await prepare(desk, live)
+    desk.platform.faults = [*faults]
+    for _ in faults[:-1]:
+        assert not await desk.delivery.settle(lease)
+        await desk.run_sql(live, MAKE_DUE)
+    with pytest.raises(MemoryError):
+        await desk.delivery.settle(lease)
+    assert await desk.states(live, "outbox_reply") == ["sending", "pending"]
+    await settle_at_last(desk, live, lease)
+    assert [reply.text for reply in desk.platform.accepted] == ["one", "two"]
+
+
 async def test_doubt_survives_a_disabled_connection(desk: Desk, tenants: Pair) -> None:
     live = await desk.connect(tenants[0], "fillable")
     lease = await prepare(desk, live, "one")

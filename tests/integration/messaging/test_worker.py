@@ -213,6 +213,32 @@ async def test_an_event_whose_apology_fails_too_is_parked_without_one(
     assert desk.platform.accepted == []
 
 
+@pytest.mark.parametrize("tries", [1, 3], ids=["at the first try", "at the last try"])
+async def test_a_process_that_has_nothing_left_says_so_and_decides_about_no_event(
+    desk: Desk, tenants: Pair, tries: int
+) -> None:
+    live = await desk.connect(tenants[0])
+    await desk.receive(live, "hello")
+
+    async def find_no_memory(_turn: Turn) -> None:
+        raise MemoryError
+
+    async def apologise(turn: Turn) -> None:
+        await desk.ledger.save(turn, [DraftReply("sorry" if turn.exhausted else "hi")], TRACE)
+
+    spent = make_worker(desk, find_no_memory)
+    for number in range(1, tries + 1):
+        await desk.run_sql(live, "update conversation set due_at = now() where connection_id = :c")
+        with pytest.raises(MemoryError):
+            await spent.on_bell(await payload(desk, live))
+        assert await attempts(desk, live) == [number], "as after a crash"
+        assert await desk.states(live, "inbox_event") == ["new"]
+        assert (await desk.row(live))["state"] == "rung", "for another process, after a pause"
+    await desk.run_sql(live, "update conversation set due_at = now() where connection_id = :c")
+    await make_worker(desk, apologise).on_bell(await payload(desk, live))
+    assert [reply.text for reply in desk.platform.accepted] == ["hi" if tries == 1 else "sorry"]
+
+
 async def test_a_lost_lease_is_looked_at_again(desk: Desk, tenants: Pair) -> None:
     live = await desk.connect(tenants[0])
     await desk.receive(live, "hello")

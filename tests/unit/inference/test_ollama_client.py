@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import socket
 from collections.abc import Callable
 
 import pytest
 
+from coachline.foundation.exhaustion import is_exhausted
 from coachline.inference import (
     ChatRequest,
     Deadlines,
@@ -173,6 +176,23 @@ async def test_a_slow_listener_is_no_stall(
     answer = await server.chat(MODEL, ask(), slow)
 
     assert seen[-1] == answer.text
+
+
+async def test_a_server_is_not_away_where_this_process_has_no_file_left(
+    server: OllamaServer, ask: Ask
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        with pytest.raises(Exception) as raised:  # noqa: PT011 (whatever httpx makes of it)
+            await server.chat(MODEL, ask())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert not isinstance(raised.value, ModelError)
+    assert is_exhausted(raised.value)
 
 
 async def test_nobody_listening_is_unreachable(ask: Ask) -> None:
