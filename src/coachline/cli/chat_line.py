@@ -133,9 +133,7 @@ async def open_line(services: Services, tenant_id: TenantId) -> AsyncIterator[Ch
             yield ChatLine(callbacks.peer, callbacks.arrived)
         finally:
             await asyncio.shield(
-                services.connections.set_state(
-                    tenant_id, connection_id, "disabled", actor="cli", problem="the chat has ended"
-                )
+                services.connections.set_state(tenant_id, connection_id, "disabled", actor="cli")
             )
 
 

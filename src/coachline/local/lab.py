@@ -63,11 +63,7 @@ class Lab:
         async with self._stack:
             for connection in self._connected:
                 await self._connections.set_state(
-                    self._tenant_id,
-                    connection.id,
-                    "disabled",
-                    actor=_ACTOR,
-                    problem="the lab is closed",
+                    self._tenant_id, connection.id, "disabled", actor=_ACTOR
                 )
 
     async def _open(self) -> None:

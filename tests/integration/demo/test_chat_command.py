@@ -48,8 +48,15 @@ class _Connections:
         self._take("configure", config)
 
     async def set_state(
-        self, tenant_id: UUID, connection_id: UUID, state: str, *, actor: str, problem: str
+        self,
+        tenant_id: UUID,
+        connection_id: UUID,
+        state: str,
+        *,
+        actor: str,
+        problem: str | None = None,
     ) -> None:
+        assert problem is None, "a chat that was ended is nothing for `doctor`"
         self.calls.append(state)
 
     def _take(self, call: str, config: dict[str, Any]) -> None:

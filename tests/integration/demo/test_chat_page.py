@@ -67,6 +67,35 @@ async def test_a_suggestion_is_asked_and_answered_live_with_its_source(
     await expect(page.get_by_role("status")).to_contain_text("Robin: Never")
 
 
+async def test_an_answer_that_waits_for_a_person_is_not_said_to_be_on_its_way_for_ever(
+    page: Page, demo_server: DemoServer
+) -> None:
+    await page.clock.install()
+    await page.goto(demo_server.url)
+    await page.get_by_label("Your message").fill("Hello")
+    await page.keyboard.press("Enter")
+    message = await demo_server.gateway.next_message()
+    await expect(page.locator(".mine code")).to_be_visible()
+    await demo_server.gateway.draft(message, "A first wo")
+    await expect(page.locator(".writing .bubble")).to_have_text("A first wo")
+    await page.clock.fast_forward("01:31")
+    await expect(page.get_by_text("No answer yet. A coach may be reading it")).to_be_visible()
+    await expect(page.get_by_text("Robin is writing")).to_be_hidden()
+    await expect(page.locator(".writing")).to_have_count(0)
+    await page.get_by_label("Your message").fill("Are you there?")
+    await page.keyboard.press("Enter")
+    second = await demo_server.gateway.next_message()
+    await expect(page.get_by_text("Robin is writing")).to_be_visible()
+    await expect(page.get_by_text("No answer yet.")).to_be_hidden()
+    await demo_server.gateway.reply(second, "Yes, I am")
+    await expect(page.get_by_text("Yes, I am").first).to_be_visible()
+    await demo_server.gateway.reply(message, "A coach has read this")
+    await expect(page.locator(".messages .coach .bubble")).to_have_text(
+        ["Yes, I am", "A coach has read this"]
+    )
+    await expect(page.locator("#typing:visible")).to_have_count(0)
+
+
 async def test_keys_alone_are_enough_and_nothing_becomes_markup(
     page: Page, demo_server: DemoServer
 ) -> None:

@@ -4,6 +4,8 @@ import { keepStream } from "/demo/static/stream.js";
 const LONGEST_TEXT = 8_000;
 const MOST_KEPT = 200;
 const PATIENCE_MS = 12_000;
+// Longer than an answer takes: one that has not come by now may wait for a person.
+const LONG_WAIT_MS = 90_000;
 const NEAR_END_PX = 120;
 const STORE = "coachline-demo";
 
@@ -17,7 +19,7 @@ let chat = load();
 let draft = null;
 let listening = null;
 const notices = { connection: "", field: "" };
-let patience = 0;
+let timers = [];
 
 function token() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -114,11 +116,31 @@ function showDraft(found) {
   // A second bubble would jump ahead of a message that was written meanwhile.
   list.append(draft);
   draft.firstElementChild.replaceChildren(render(found.text));
+  endWait();
 }
 
 function endDraft() {
   draft?.remove();
   draft = null;
+}
+
+/** Dots while an answer is being written; words once nobody here knows that it still is. */
+function beginWait() {
+  const showLong = () => {
+    endDraft();
+    at("dots").hidden = at("patience").hidden = true;
+    at("long-wait").hidden = false;
+  };
+  timers = [
+    setTimeout(() => change(() => (at("patience").hidden = false)), PATIENCE_MS),
+    setTimeout(() => change(showLong), LONG_WAIT_MS),
+  ];
+}
+
+function endWait() {
+  timers.splice(0).forEach(clearTimeout);
+  at("dots").hidden = false;
+  at("patience").hidden = at("long-wait").hidden = true;
 }
 
 async function copyText(text, from) {
@@ -148,12 +170,8 @@ function update() {
   at("typing").hidden = !isBusy || draft !== null;
   at("welcome").hidden = chat.entries.length > 0;
   at("new-chat").hidden = chat.entries.length === 0;
-  if (isBusy && !patience) patience = setTimeout(() => (at("patience").hidden = false), PATIENCE_MS);
-  if (!isBusy || draft) {
-    clearTimeout(patience);
-    patience = 0;
-    at("patience").hidden = true;
-  }
+  if (!isBusy) endWait();
+  else if (!timers.length) beginWait();
 }
 
 /** Change what is shown; stay at the end of the conversation if that is where the reader is. */
@@ -233,6 +251,8 @@ function say(text) {
   const entry = { who: "mine", id: token(), text, state: "sending" };
   chat.entries.push(entry);
   keep();
+  // What is said now is waited for anew, whatever became of the message before.
+  endWait();
   submit(entry);
 }
 
