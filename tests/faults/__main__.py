@@ -130,6 +130,12 @@ def main() -> None:
     parser.add_argument("--messages", type=int, help="fewer questions than the scale asks")
     given = parser.parse_args()
     checks = find_checks()
+    page = None
+    if given.only and given.page:
+        # Asked before the work, not after hours of it.
+        page = from_json(RESULTS.read_text(encoding="utf-8"))
+        if page.scale != given.scale:
+            parser.error(f"the page is of a {page.scale} run, which no {given.scale} run renews")
     if unknown := set(given.only or ()) - {check.name for check in checks}:
         parser.error(f"no such check: {', '.join(sorted(unknown))}")
     checks = [check for check in checks if not given.only or check.name in given.only]
@@ -148,8 +154,8 @@ def main() -> None:
         day=f"{datetime.now(UTC):%Y-%m-%d}",
         findings=tuple(found),
     )
-    if given.only and given.page:
-        report = renew(from_json(RESULTS.read_text(encoding="utf-8")), report)
+    if page is not None:
+        report = renew(page, report)
     if given.page or (given.scale != "pull-request" and not given.only):
         RESULTS.write_text(to_json(report), encoding="utf-8")
     if not all(finding.is_met for finding in found):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
@@ -40,7 +41,7 @@ async def test_ambiguous_sends_lose_and_double_nothing(
     for method in WRITING:
         telegram.faults.share(Mode.CUT_AFTER_ACCEPT, 0.1, 1, method)
         telegram.faults.share(Mode.SERVER_ERROR_AFTER_ACCEPT, 0.08, 2, method)
-        # Longer than any call may take here: its lease is 3 seconds.
+        # Longer than any call may take here: its lease is 12 seconds.
         telegram.faults.share(Mode.SLOW, 0.03, 3, method, seconds=20.0)
     asked = await ask_all(telegram, range(1001, 1063))
     await settled(lab, telegram, coach, asked)
@@ -88,9 +89,12 @@ async def test_the_platforms_limits_are_kept_before_it_says_so(
     telegram.rates.is_kept = True
     asked = await ask_all(telegram, range(41, 81))
     await settled(lab, telegram, coach, asked)
-    await telegram.ledger.wait_until(
-        lambda: telegram.ledger.judge(asked).is_perfect, seconds=2 * SECONDS
-    )
+    with suppress(TimeoutError):
+        await telegram.ledger.wait_until(
+            lambda: telegram.ledger.judge(asked).is_perfect, seconds=SECONDS
+        )
+    verdict = telegram.ledger.judge(asked)
+    assert verdict.is_perfect, str(verdict)
     assert telegram.ledger.early_retries() == []
     refused = [call for call in telegram.ledger.calls() if call.retry_after]
     assert len(refused) <= len(asked) // 10, "drawn for in time, made later: a few meet the edge"

@@ -38,6 +38,8 @@ _DELIVERING: Final = (
     f"{_MESSAGING}posting.py",
     f"{_MESSAGING}doubts.py",
     f"{_MESSAGING}judgements.py",
+    f"{_MESSAGING}settling.py",
+    f"{_MESSAGING}takeovers.py",
     # Hundreds of calls in one test: what it notices alone is too dear to ask for each mutant.
     f"--deselect={_MESSAGING}doubts.py::{_LONG}",
 )

@@ -73,7 +73,7 @@ def _kinds(ends: Mapping[str, str]) -> Counter[str]:
 async def try_all(
     folder: Path, say: Callable[[str], None], names: tuple[str, ...] = ()
 ) -> dict[Target, dict[str, str]]:
-    """Every target, or those of ``names``, one after the other.
+    """Every target, or those of ``names``, as many at once as there are processors.
 
     Raises:
         LookupError: there is no such target; whoever misspells one must not read of no survivors.
@@ -82,4 +82,17 @@ async def try_all(
     if unknown := set(names) - known:
         raise LookupError(f"no target {sorted(unknown)}; there are {sorted(known)}")
     chosen = [target for target in TARGETS if not names or target.name in names]
-    return {target: await try_target(target, folder, say) for target in chosen}
+    free = asyncio.Semaphore(len(os.sched_getaffinity(0)))
+
+    async def try_one(target: Target) -> dict[str, str]:
+        async with free:
+            return await try_target(target, folder, say)
+
+    trials = [asyncio.create_task(try_one(target)) for target in chosen]
+    try:
+        ends = await asyncio.gather(*trials)
+    finally:
+        for trial in trials:
+            trial.cancel()
+        await asyncio.gather(*trials, return_exceptions=True)
+    return dict(zip(chosen, ends, strict=True))

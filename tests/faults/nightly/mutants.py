@@ -6,19 +6,15 @@ from collections import Counter
 from typing import Final
 
 from faults.findings import Figures, Finding, Run
-from faults.mutants.targets import TARGETS
 from faults.mutants.trial import count_killed, count_tried, try_all
 
 _LEAST_PERCENT: Final = 85
-# A night has no time for what asks PostgreSQL again for each mutant: a release has.
-_QUICK: Final = tuple(target.name for target in TARGETS if target.area == "signatures")
 
 
 async def check_mutants(run: Run) -> Finding:
-    """Try the mutants: of signatures in a night, of everything for a release."""
-    names = () if run.scale == "release" else _QUICK
+    """Try all mutants."""
     killed, tried = Counter[str](), Counter[str]()
-    for target, ends in (await try_all(run.folder, run.say, names)).items():
+    for target, ends in (await try_all(run.folder, run.say)).items():
         killed[target.area] += count_killed(ends)
         tried[target.area] += count_tried(ends)
     figures: Figures = {}
