@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from coachline_lab import Asked, Ledger
 from faults.asked import WRONG, Judged, judge
 from faults.findings import Figures, Finding, Run
 from faults.herd import Life
@@ -33,6 +34,7 @@ _SAY_SECONDS: Final = 5.0
 _LEAST_ROUNDS: Final = 2
 _MOST_ROUNDS: Final = 8
 _TOLD: Final = 10
+_NAMES_A_MESSAGE: Final = ("ts", "message_id")
 
 _UNSETTLED: Final = """
     select (select count(*) from inbox_event where state = 'new')
@@ -195,7 +197,9 @@ async def _explain(stage: Stage, crowd: Crowd, judged: Judged) -> list[str]:
     wrong = [said.rpartition(": ")[2] for kind in WRONG for said in judged.found[kind]][:_TOLD]
     if not wrong:
         return []
-    told = [str(dict(row)) for row in await stage.ask_database(_BECAME, wrong)]
+    rows = await stage.ask_database(_BECAME, wrong)
+    told = [str(dict(row)) for row in rows]
+    handles = {row["asked"]: row["handle"] or row["draft"] for row in rows}
     for ledger in (stage.telegram.ledger, stage.slack.ledger, stage.twilio.ledger):
         for lost in ledger.judge(crowd.questions.by_platform[ledger.platform]).lost[:_TOLD]:
             stands = [
@@ -204,7 +208,20 @@ async def _explain(stage: Stage, crowd: Crowd, judged: Judged) -> list[str]:
                 if message.sender is None and "re: " not in message.text
             ]
             told.append(f"{lost.marker}: beside answers stand {stands}")
+            if handle := handles.get(lost.marker):
+                told.append(f"{lost.marker}: at {handle} {_calls_about(ledger, lost, handle)}")
     return told
+
+
+def _calls_about(ledger: Ledger, lost: Asked, handle: str) -> list[str]:
+    """What the platform was asked to do with the message of a handle, with the seconds."""
+    names = set(handle.split(":"))
+    return [
+        f"{call.at:.2f} {call.method} {call.fault} {call.outcome} {call.args.get('text', '')!r:.60}"
+        for call in ledger.calls()
+        if call.account == lost.account
+        and any(str(call.args.get(name)) in names for name in _NAMES_A_MESSAGE)
+    ]
 
 
 @asynccontextmanager

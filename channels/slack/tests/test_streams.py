@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_kit import Draft, Filling, OutcomeUnknown, RateLimited, Reply, ReplyRejected, Streaming
-from channel_slack import SlackChannel
+from channel_slack import SlackChannel, streams
 from channel_slack.streams import harmless
 
 THREAD = "T0COACH01/C0GENERAL/1795003200.000300/U0ADA0001"
@@ -22,6 +22,12 @@ REPLY = Reply(id="reply-1", thread=THREAD, text="Begin **small**.")
 
 def draft(text: str, *, thread: str = THREAD, shown: str = "", handle: str | None = None) -> Draft:
     return Draft(id="draft-1", thread=thread, text=text, shown=shown, handle=handle)
+
+
+def mark_of_draft(slack: Any) -> dict[str, Any]:
+    """What the last post was marked with."""
+    found: dict[str, Any] = slack.called("chat.postMessage")[-1]["metadata"]
+    return found
 
 
 def names(slack: Any) -> list[str]:
@@ -58,7 +64,9 @@ async def test_a_direct_message_without_a_thread_is_posted_and_edited(
     assert await channel.stream(again) == POST
     assert names(slack) == ["chat.postMessage", "chat.update"]
     assert slack.called("chat.update")[0]["text"].startswith("Begin ")
-    assert "metadata" not in slack.called("chat.postMessage")[0]
+    assert mark_of_draft(slack)["event_type"] == "coachline_draft"
+    # Kept by an edit that does not name it: https://docs.slack.dev/reference/methods/chat.update
+    assert "metadata" not in slack.called("chat.update")[0]
     assert channel.stream_seconds(DIRECT) > channel.stream_seconds(THREAD) >= 0.7
 
 
@@ -170,7 +178,11 @@ async def test_a_beginning_that_nobody_told_us_of_is_swept_away(
     if method == "chat.postMessage":
         slack.on("chat.startStream", {"error": "unknown_method"})
     slack.on(method, ConnectionResetError())
-    stray = {"ts": TS, "bot_id": "B0BOT0001", "text": "Begin *small*, &amp; go"}
+    stray: dict[str, Any] = {"ts": TS, "bot_id": "B0BOT0001", "text": "Begin *small*, &amp; go"}
+    if method == "chat.postMessage":
+        with pytest.raises(OutcomeUnknown):
+            await channel.stream(draft("Begin **small**, & go"))
+        stray["metadata"] = mark_of_draft(slack)
     finished = {**stray, "ts": "1795003202.000500", "metadata": {"event_type": "coachline_reply"}}
     person = {**stray, "ts": "1795003203.000600", "user": "U0ADA0001"}
     del person["bot_id"]
@@ -178,6 +190,34 @@ async def test_a_beginning_that_nobody_told_us_of_is_swept_away(
     with pytest.raises(OutcomeUnknown):
         await channel.stream(draft("Begin **small**, & go"))
     assert [call["ts"] for call in slack.called("chat.delete")] == [TS]
+
+
+@pytest.mark.parametrize("thread", [THREAD, DIRECT])
+async def test_a_draft_of_another_try_is_never_swept_away(
+    channel: SlackChannel, slack: Any, thread: str
+) -> None:
+    """It may hold the answer in a moment: somebody else has the conversation."""
+    slack.on("chat.startStream", {"error": "unknown_method"})
+    slack.on("chat.postMessage", {"channel": "D0ADA0001", "ts": TS}, ConnectionResetError())
+    await channel.stream(Draft(id="draft-2", thread=thread, text="Begin"))
+    theirs = {"ts": TS, "bot_id": "B0BOT0001", "text": "Begin", "metadata": mark_of_draft(slack)}
+    for method in ("conversations.replies", "conversations.history"):
+        slack.on(method, {"messages": [theirs]})
+    with pytest.raises(OutcomeUnknown):
+        await channel.stream(draft("Begin", thread=thread))
+    assert slack.called("chat.delete") == []
+
+
+async def test_a_stream_like_ours_that_is_found_late_is_left_alone(
+    channel: SlackChannel, slack: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_SURE_SECONDS", 0.0)
+    slack.on("chat.startStream", ConnectionResetError())
+    alike = {"ts": TS, "bot_id": "B0BOT0001", "text": "Begin"}
+    slack.on("conversations.replies", {"messages": [alike]})
+    with pytest.raises(OutcomeUnknown):
+        await channel.stream(draft("Begin"))
+    assert slack.called("chat.delete") == []
 
 
 async def test_a_sweep_that_fails_does_not_hide_what_happened(

@@ -97,7 +97,10 @@ class Delivery:
     async def _settle(self, lease: Lease, left_over: list[LeftOver]) -> bool:
         while True:
             live = await self._connections.live(lease.tenant_id, lease.connection_id)
-            attempt = await self._begin(lease, live, left_over)
+            # Not committed, they are not given up: an answer may be written into their message.
+            given_up: list[LeftOver] = []
+            attempt = await self._begin(lease, live, given_up)
+            left_over += given_up
             if not isinstance(attempt, Attempt):
                 return attempt
             outcome = await self._courier.carry(attempt, lease, live)

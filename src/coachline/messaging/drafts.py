@@ -53,7 +53,8 @@ class _Draft:
         self._ledger = ledger
         self._pace = pace
         self._clock = clock
-        self._is_kept = turn.handle is not None
+        # None: the ledger may know the message. It was told, and its answer has not come.
+        self._is_kept: bool | None = turn.handle is not None
         self._shown = ""
         self._next_at = 0.0
         # A lease is renewed when a third of it is over, so this stops nobody who can renew it.
@@ -116,11 +117,8 @@ class _Draft:
             if self._typing is not None:
                 self._typing.cancel()
             if handle is not None and not self._is_kept:
-                self.handle = handle
                 # Before anything else is shown there: a crash must not leave it to nobody.
-                await self._ledger.keep_handle(turn, handle)
-                hit("draft:kept")
-                self._is_kept = True
+                await self._keep(handle)
         except RateLimited as error:
             # What a platform says may be anything, even no number.
             pause = error.retry_after if error.retry_after > 0 else _PAUSE_SECONDS
@@ -134,6 +132,16 @@ class _Draft:
             # A broken channel; the answer itself is what counts.
             log.exception("draft.stopped", turn_id=str(turn.id))
             self._streaming = None
+
+    async def _keep(self, handle: str) -> None:
+        self.handle, self._is_kept = handle, None
+        try:
+            await self._ledger.keep_handle(self._turn, handle)
+        except LeaseLost:
+            self._is_kept = False
+            raise
+        self._is_kept = True
+        hit("draft:kept")
 
     async def _hold(self, text: str, seconds: float) -> None:
         """Let the answer itself wait as well: the same bucket serves it."""
@@ -149,12 +157,14 @@ class _Draft:
             self._typing.cancel()
         if self._sending is not None:
             done, _ = await asyncio.wait({self._sending}, timeout=_LAST_DRAFT_SECONDS)
-            if not done:
+            # What the ledger says of the message is waited for: it has a limit of its own.
+            if not done and self._is_kept is not None:
                 self._sending.cancel()
         tasks = [task for task in (self._typing, self._sending) if task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self.handle is not None and not self._is_kept:
-            # The answer does not know of this message, and will be another one.
+        if self.handle is not None and self._is_kept is False:
+            # No answer knows of this message, here or where somebody else has the conversation by
+            # now. One that the ledger may know is left: its answer may stand in it already.
             await discard(self._channel, self.handle, self._turn.thread)
 
 

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from channel_kit import ChannelUnavailable, Draft, RateLimited
+from coachline.foundation.database import DatabaseUnavailable
 from coachline.foundation.errors import LeaseLost
 from coachline.foundation.ids import TenantId
-from coachline.messaging import DraftReply, LiveConnection, Turn, TurnTrace
+from coachline.messaging import DraftReply, LiveConnection, Turn, TurnTrace, drafts
 from conftest import MakeDesk
 from fixtures.desk import TRACE, Desk
 from fixtures.time import FakeClock
@@ -173,6 +174,52 @@ async def test_a_first_draft_that_is_under_way_when_its_lease_ends_is_taken_away
         await desk.ledger.save(again, [DraftReply("the answer")], TRACE)
         assert await desk.delivery.settle(again.lease)
         is_answered.set()
+    assert list(desk.platform.screen.values()) == ["the answer"]
+
+
+async def test_a_draft_that_was_kept_is_never_taken_away_by_who_was_not_told_so(
+    desk: Desk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, turn = await begin(desk, tenants)
+    keep, is_kept, is_thawed = desk.ledger.keep_handle, asyncio.Event(), asyncio.Event()
+
+    async def keep_and_freeze(*given: Any) -> None:
+        await keep(*given)
+        is_kept.set()
+        await is_thawed.wait()
+
+    monkeypatch.setattr(drafts, "_LAST_DRAFT_SECONDS", 0.05)
+    async with desk.drafts.open(turn) as draft:
+        with monkeypatch.context() as patch:
+            patch.setattr(desk.ledger, "keep_handle", keep_and_freeze)
+            await draft.show("half an answer")
+            await is_kept.wait()
+        await desk.run_sql(live, "update conversation set lease_until = now() - interval '1 s'")
+        again = await desk.begin(live)
+        assert again.handle == draft.handle
+        await desk.ledger.save(again, [DraftReply("the answer")], TRACE)
+        assert await desk.delivery.settle(again.lease)
+        asyncio.get_running_loop().call_later(0.3, is_thawed.set)
+    assert list(desk.platform.screen.values()) == ["the answer"]
+
+
+async def test_a_draft_that_may_be_kept_is_left_to_whoever_goes_on(
+    desk: Desk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, turn = await begin(desk, tenants)
+    keep = desk.ledger.keep_handle
+
+    async def keep_and_break(*given: Any) -> None:
+        await keep(*given)
+        raise DatabaseUnavailable("cut off")
+
+    monkeypatch.setattr(desk.ledger, "keep_handle", keep_and_break)
+    async with desk.drafts.open(turn) as draft:
+        await show(desk, draft, "half an ans")
+    assert list(desk.platform.screen.values()) == ["half an ans"]
+    assert await handle_of(desk, live, turn) == draft.handle
+    await desk.ledger.save(turn, [DraftReply("the answer")], TRACE)
+    assert await desk.delivery.settle(turn.lease)
     assert list(desk.platform.screen.values()) == ["the answer"]
 
 

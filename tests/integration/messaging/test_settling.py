@@ -282,6 +282,36 @@ async def test_an_answer_that_may_not_be_sent_any_more_leaves_no_beginning_of_it
     assert desk.platform.names == (["reserve", "fill", "discard"] if is_begun else [])
 
 
+async def test_what_was_not_given_up_after_all_keeps_its_beginning(
+    desk: Desk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = await desk.connect(tenants[0], "placeholder")
+    lease = await prepare(desk, live)
+
+    async def refuse_the_next(_reply: object) -> None:
+        desk.platform.faults = [ChannelUnavailable("busy")]
+
+    desk.platform.faults = [refuse_the_next]
+    assert not await desk.delivery.settle(lease)
+    await desk.run_sql(live, MAKE_DUE)
+    await desk.run_sql(live, "update conversation set is_bot_held = true")
+    outbox = desk.delivery._outbox
+    give_up = outbox.give_up
+
+    async def give_up_in_vain(*given: Any, **named: Any) -> None:
+        await give_up(*given, **named)
+        raise DatabaseUnavailable("gone before the commit")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "give_up", give_up_in_vain)
+        with pytest.raises(DatabaseUnavailable):
+            await desk.delivery.settle(lease)
+    await desk.run_sql(live, "update conversation set is_bot_held = false")
+    assert await desk.delivery.settle(lease)
+    # Taken away by then, it could have been the answer of whoever has the conversation now.
+    assert desk.platform.names == ["reserve", "fill", "fill"]
+
+
 @pytest.mark.parametrize(
     ("kept", "told"), [("null", "given up: no reason kept"), ("'busy'", "given up: busy")]
 )

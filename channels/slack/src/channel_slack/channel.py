@@ -72,7 +72,8 @@ class SlackChannel:
         self._config = config
         self._http = http
         self._client = SlackClient(config, http)
-        self._replies = Replies(self._client, Marker(config.signing_keys()))
+        self._marker = Marker(config.signing_keys())
+        self._replies = Replies(self._client, self._marker)
 
     def verify(self, request: WebhookRequest) -> None:
         """Prove that Slack signed these bytes for this app, whatever they are.
@@ -230,7 +231,7 @@ class SlackChannel:
 
     @cached_property
     def _streams(self) -> Streams:
-        return Streams(self._client, self._replies)
+        return Streams(self._client, self._replies, self._marker)
 
     @cached_property
     def _socket(self) -> SocketMode:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from channel_kit import (
     ChannelError,
@@ -20,6 +22,7 @@ from channel_slack.address import Address, Handle
 from channel_slack.blocks import MOST_TEXT, draft_of
 from channel_slack.client import SlackClient, text_in
 from channel_slack.errors import MessageGone
+from channel_slack.marker import Marker
 from channel_slack.markup import plain_text
 from channel_slack.reading import moment
 from channel_slack.replies import Replies
@@ -30,6 +33,10 @@ APPEND_SECONDS: Final = 0.7
 UPDATE_SECONDS: Final = 1.3
 """Between two edits of a post: ``chat.update`` is of tier 3, 50 a minute."""
 
+# A stream bears no mark until it is filled. One like ours that stands there later than this after
+# our call may be of a process that took the conversation over, and hold its answer in a moment.
+_SURE_SECONDS: Final = 2.0
+
 # A word joiner: not seen, and no name of Slack's has one.
 _JOINER: Final = "\u2060"
 
@@ -37,9 +44,10 @@ _JOINER: Final = "\u2060"
 class Streams:
     """Shows drafts, and turns the message that shows them into the answer."""
 
-    def __init__(self, client: SlackClient, replies: Replies) -> None:
+    def __init__(self, client: SlackClient, replies: Replies, marker: Marker) -> None:
         self._client = client
         self._replies = replies
+        self._marker = marker
 
     async def show(self, draft: Draft) -> str | None:
         """Show the whole draft and return the handle of its message.
@@ -52,13 +60,13 @@ class Streams:
             return None
         if draft.handle is not None:
             return str(await self._go_on(address, Handle.read(draft.handle), draft))
-        began_at = datetime.now(UTC)
+        began_at, sure_until = datetime.now(UTC), time.monotonic() + _SURE_SECONDS
         try:
             return str(await self._begin(address, draft))
         except OutcomeUnknown:
             # It may be there without our knowing its name, and the answer would come beside it.
             with contextlib.suppress(ChannelError):
-                await self._sweep(address, draft, began_at)
+                await self._sweep(address, draft, began_at, sure_until)
             raise
 
     async def fill(self, handle: str, reply: Reply) -> Receipt:
@@ -91,7 +99,7 @@ class Streams:
             await self._delete(message.channel, message.ts)
 
     async def _begin(self, address: Address, draft: Draft) -> Handle:
-        if address.thread_ts and not address.is_user:
+        if _may_stream(address):
             with contextlib.suppress(ReplyRejected):
                 return await self._start(address, draft)
             # Not every workspace, channel or plan has streams.
@@ -102,6 +110,7 @@ class Streams:
                 thread_ts=address.thread_ts or None,
                 text=text,
                 blocks=blocks,
+                metadata=self._marker.draft_metadata(draft.id),
                 unfurl_links=False,
                 unfurl_media=False,
                 link_names=False,
@@ -173,18 +182,34 @@ class Streams:
     async def _delete(self, channel: str, ts: str) -> None:
         await self._client.call(lambda web: web.chat_delete(channel=channel, ts=ts))
 
-    async def _sweep(self, address: Address, draft: Draft, began_at: datetime) -> None:
+    async def _sweep(
+        self, address: Address, draft: Draft, began_at: datetime, sure_until: float
+    ) -> None:
         """Delete the beginning of a draft that Slack took although it did not say so."""
         channel = await self._replies.channel_of(address)
-        wanted = _letters(draft.text[:MOST_TEXT])
         messages = self._replies.messages(address, channel, since=began_at)
         async with aclosing(messages):
             async for message in messages:
-                ts, text = text_in(message, "ts"), text_in(message, "text")
-                is_ours = "bot_id" in message and not message.get("metadata")
-                if ts and text and is_ours and wanted and _letters(plain_text(text)) == wanted:
+                ts = text_in(message, "ts")
+                if ts is None or "bot_id" not in message:
+                    continue
+                may_be_alike = _may_stream(address) and time.monotonic() < sure_until
+                if self._marker.marks_draft(message, draft.id) or (
+                    may_be_alike and _is_alike(message, draft)
+                ):
                     await self._delete(channel, ts)
                     return
+
+
+def _may_stream(address: Address) -> bool:
+    """Whether a draft begins there as a stream, where Slack lets it."""
+    return bool(address.thread_ts) and not address.is_user
+
+
+def _is_alike(message: Mapping[str, Any], draft: Draft) -> bool:
+    """Whether a message without a mark shows what this draft began with."""
+    text, wanted = text_in(message, "text") or "", _letters(draft.text[:MOST_TEXT])
+    return not message.get("metadata") and bool(wanted) and _letters(plain_text(text)) == wanted
 
 
 def harmless(markdown: str) -> str:
