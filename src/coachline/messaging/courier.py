@@ -141,6 +141,8 @@ class Courier:
         try:
             return await self._call(lease, channel.fill(attempt.handle, reply))
         except ReplyRejected:
+            # Another process may have written the reply into it by now.
+            self._left_seconds(lease)
             is_gone = await discard(channel, attempt.handle, reply.thread)
             # An older message may be one that can no longer be written into. It is left for a new
             # one only when it surely does not show the reply already.
@@ -150,15 +152,28 @@ class Courier:
         return await self._show(attempt, reply, lease, live)
 
     async def _call(self, lease: Lease, call: Awaitable[_Result]) -> _Result:
-        # The deadline was counted from before the lease was renewed: a process that was frozen
-        # since then sees here that it is too late, and its call is never made.
-        left = lease.deadline - self._clock.monotonic() - self._margin_seconds
-        if left <= 0:
+        try:
+            left = self._left_seconds(lease)
+        except LeaseLost:
             if asyncio.iscoroutine(call):
                 call.close()
-            raise LeaseLost("The lease ended before the platform was called.")
+            raise
         async with asyncio.timeout(min(_CALL_SECONDS, left)):
             return await call
+
+    def _left_seconds(self, lease: Lease) -> float:
+        """How long a call may take.
+
+        The deadline was counted from before the lease was renewed: a process that was frozen since
+        then sees here that it is too late, and its call is never made.
+
+        Raises:
+            LeaseLost: there is no time left.
+        """
+        left = lease.deadline - self._clock.monotonic() - self._margin_seconds
+        if left <= 0:
+            raise LeaseLost("The lease ended before the platform was called.")
+        return left
 
     async def _keep_handle(self, attempt: Attempt, lease: Lease, handle: str | None) -> None:
         """Keep where the reply will be, before anything is written there.

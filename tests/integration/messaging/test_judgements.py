@@ -229,6 +229,28 @@ async def test_an_older_message_that_takes_no_text_is_left_only_when_it_is_gone_
     assert desk.platform.names == ["reserve", "fill", "fill", "discard", "reserve", "fill"]
 
 
+async def test_no_message_is_taken_away_after_the_lease_ended(
+    make_desk: MakeDesk, tenants: Pair
+) -> None:
+    clock = FakeClock()
+    desk = make_desk(clock=clock)
+    live = await desk.connect(tenants[0], "placeholder")
+    lease = await prepare(desk, live)
+
+    async def pass_on(_reply: Reply) -> None:
+        desk.platform.faults = [stand_still]
+
+    async def stand_still(_reply: Reply) -> None:
+        clock.advance(31)
+        raise ReplyRejected("cannot be edited at this moment")
+
+    desk.platform.faults = [pass_on]
+    with pytest.raises(LeaseLost):
+        await desk.delivery.settle(lease)
+    # Whoever has the conversation by now may have written the reply into it.
+    assert desk.platform.names == ["reserve", "fill"]
+
+
 async def test_where_a_reply_will_be_is_kept_as_soon_as_the_database_is_back(
     desk: Desk, tenants: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
