@@ -46,7 +46,9 @@ _LIMITS: Final = """
 ## What cannot be guaranteed
 
 At-least-once in; exactly one reply row; effectively-once out where the platform can be read or
-edited. On Telegram a crash in the accept window leaves a stray "…" rather than a second answer. A
+edited. On Telegram a crash in the accept window leaves a stray "…" rather than a second answer.
+Where the database was lost while the message of a draft was kept, that beginning may stay beside
+the answer: what somebody else may have written the answer into is never taken away. A
 platform that can be neither read nor edited leaves a reply `unknown` after such a crash, and a
 person decides: it is never sent again by itself.
 

@@ -134,6 +134,7 @@ class _Draft:
             self._streaming = None
 
     async def _keep(self, handle: str) -> None:
+        """Have the ledger remember the message; only a refusal says that it does not."""
         self.handle, self._is_kept = handle, None
         try:
             await self._ledger.keep_handle(self._turn, handle)

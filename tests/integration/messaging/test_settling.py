@@ -42,6 +42,17 @@ async def plan(desk: Desk, live: LiveConnection) -> Lease:
     return await desk.claim(live)
 
 
+async def begin_to_show(desk: Desk, live: LiveConnection, lease: Lease) -> None:
+    """Have the message made that a reply will be written into, and the writing refused for now."""
+
+    async def refuse_the_next(_reply: object) -> None:
+        desk.platform.faults = [ChannelUnavailable("busy")]
+
+    desk.platform.faults = [refuse_the_next]
+    assert not await desk.delivery.settle(lease)
+    await desk.run_sql(live, MAKE_DUE)
+
+
 async def ask(desk: Desk, live: LiveConnection, sql: str) -> Any:
     async with desk.database.tenant(live.tenant_id) as session:
         return await session.scalar(text(sql))
@@ -268,13 +279,8 @@ async def test_an_answer_that_may_not_be_sent_any_more_leaves_no_beginning_of_it
     live = await desk.connect(tenants[0], "placeholder")
     lease = await prepare(desk, live)
 
-    async def refuse_the_next(_reply: object) -> None:
-        desk.platform.faults = [ChannelUnavailable("busy")]
-
     if is_begun:
-        desk.platform.faults = [refuse_the_next]
-        assert not await desk.delivery.settle(lease)
-        await desk.run_sql(live, MAKE_DUE)
+        await begin_to_show(desk, live, lease)
     await desk.run_sql(live, "update conversation set is_bot_held = true")
     assert await desk.delivery.settle(lease)
     assert await desk.states(live, "outbox_reply") == ["dropped"]
@@ -288,12 +294,7 @@ async def test_what_was_not_given_up_after_all_keeps_its_beginning(
     live = await desk.connect(tenants[0], "placeholder")
     lease = await prepare(desk, live)
 
-    async def refuse_the_next(_reply: object) -> None:
-        desk.platform.faults = [ChannelUnavailable("busy")]
-
-    desk.platform.faults = [refuse_the_next]
-    assert not await desk.delivery.settle(lease)
-    await desk.run_sql(live, MAKE_DUE)
+    await begin_to_show(desk, live, lease)
     await desk.run_sql(live, "update conversation set is_bot_held = true")
     outbox = desk.delivery._outbox
     give_up = outbox.give_up
