@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from channel_kit import EventKind, InboundEvent
 from coachline.foundation.database import Database, TenantSession
 from coachline.foundation.errors import Conflict
+from coachline.foundation.fair_gate import GiveWay
 from coachline.foundation.faults import hit
 from coachline.foundation.ids import ConversationId, EventId, new_id
 from coachline.foundation.seal import Seal
@@ -41,6 +43,10 @@ class Accepted:
     dropped: int = 0
 
 
+async def _go_on() -> None:
+    """Nobody goes first."""
+
+
 class Intake:
     """Stores events of a connection."""
 
@@ -64,10 +70,17 @@ class Intake:
         self._conversations = ConversationRepository()
         self._arrivals = ArrivalRepository()
 
-    async def accept(self, connection: LiveConnection, events: Sequence[InboundEvent]) -> Accepted:
+    async def accept(
+        self,
+        connection: LiveConnection,
+        events: Sequence[InboundEvent],
+        *,
+        give_way: GiveWay = _go_on,
+    ) -> Accepted:
         """Store events under (tenant, connection, external id) and ring for them.
 
         When this returns, the transaction is committed: only then may the platform be told 200.
+        Before each step others are let pass.
         A connection whose access the platform took away is disabled.
 
         Raises:
@@ -75,7 +88,7 @@ class Intake:
         """
         hit("intake:verified")
         kept = [event for event in events if event.kind is not EventKind.REVOKED]
-        accepted = await self._keep(connection, kept) if kept else Accepted((), 0)
+        accepted = await self._keep(connection, kept, give_way) if kept else Accepted((), 0)
         if revoked := len(events) - len(kept):
             await self._connections.set_state(
                 connection.tenant_id,
@@ -86,7 +99,9 @@ class Intake:
             )
         return replace(accepted, dropped=accepted.dropped + revoked)
 
-    async def _keep(self, connection: LiveConnection, events: Sequence[InboundEvent]) -> Accepted:
+    async def _keep(
+        self, connection: LiveConnection, events: Sequence[InboundEvent], give_way: GiveWay
+    ) -> Accepted:
         profile = await self._tenants.profile(connection.tenant_id)
         credit = await self._queue.credit(connection.tenant_id)
         settle_seconds = connection.channel.capabilities.settle_seconds
@@ -96,10 +111,11 @@ class Intake:
         async with self._database.tenant(connection.tenant_id) as session:
             # One order for all: two deliveries that touch the same conversations never deadlock.
             for event in sorted(events, key=lambda e: (e.sender.id, e.thread)):
+                await give_way()
                 if event.kind in _ONLY_RECORDED:
                     arrival = await self._record(session, connection, event)
                 else:
-                    arrival = await self._store(session, connection, event, profile)
+                    arrival = await self._store(session, connection, event, profile, give_way)
                 if arrival is None:
                     dropped += 1
                 elif arrival.is_new:
@@ -108,9 +124,11 @@ class Intake:
                         lining_up.setdefault(arrival.conversation_id, arrival)
             # Conversations before credit, here as everywhere, for the same reason.
             for arrival in lining_up.values():
+                await give_way()
                 await self._queue.admit(
                     session, arrival, settle_seconds=settle_seconds, credit=credit
                 )
+            await give_way()
             hit("intake:storing")
         hit("intake:stored")
         return Accepted(tuple(stored), len(events) - len(stored) - dropped, dropped)
@@ -147,26 +165,25 @@ class Intake:
         connection: LiveConnection,
         event: InboundEvent,
         profile: TenantProfile,
+        give_way: GiveWay,
     ) -> Arrival | None:
         """Keep an event that may be answered; None for what was said to others, or is erased."""
         identity = await self._identify(session, connection, event, profile)
         if identity is None:
             return None
-        identity_id, event_id = identity.identity_id, EventId(new_id())
-
-        async def store() -> Arrival | None:
-            return await self._arrivals.store(
-                session,
-                event,
-                event_id=event_id,
-                connection_id=connection.id,
-                identity_id=identity_id,
-                settle_seconds=connection.channel.capabilities.settle_seconds,
-                cap_seconds=_BURST_CAP_SECONDS,
-                erased_as=mark_event(self._seal, session, connection.id, event.external_id),
-                sender_marks=self._identities.marks_of(session, connection.id, event.sender.id),
-            )
-
+        store = partial(
+            self._arrivals.store,
+            session,
+            event,
+            event_id=EventId(new_id()),
+            connection_id=connection.id,
+            identity_id=identity.identity_id,
+            settle_seconds=connection.channel.capabilities.settle_seconds,
+            cap_seconds=_BURST_CAP_SECONDS,
+            erased_as=mark_event(self._seal, session, connection.id, event.external_id),
+            sender_marks=self._identities.marks_of(session, connection.id, event.sender.id),
+        )
+        await give_way()
         # Who writes for the first time has no conversation yet, and nobody else knows of them.
         arrival = None if identity.is_new else await store()
         if arrival is None and not event.is_addressed:
@@ -176,7 +193,7 @@ class Intake:
             # one that is made at that moment would be left behind.
             held = identity
             if not identity.is_new:
-                held = await self._identities.hold(session, identity_id)
+                held = await self._identities.hold(session, identity.identity_id)
             await self._conversations.add(
                 session,
                 connection_id=connection.id,
@@ -185,6 +202,7 @@ class Intake:
                 thread=event.thread,
                 is_private=event.is_private,
             )
+            await give_way()
             arrival = await store()
         if arrival is None:
             raise Conflict("The conversation was removed at this moment; send the message again.")

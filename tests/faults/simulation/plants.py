@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 from unittest.mock import patch
 
-from channel_kit import Channel, InboundEvent
+from channel_kit import Channel
 from coachline.foundation.database import DatabaseUnavailable, TenantSession
 from coachline.foundation.errors import LeaseLost
 from coachline.messaging import (
@@ -51,9 +51,9 @@ class _LateClockDelivery(Delivery):
 class _HastyIntake(Intake):
     """Says "got it" before it is so."""
 
-    async def accept(self, connection: LiveConnection, events: Sequence[InboundEvent]) -> Accepted:
+    async def accept(self, *given: Any, **named: Any) -> Accepted:
         try:
-            return await super().accept(connection, events)
+            return await super().accept(*given, **named)
         except DatabaseUnavailable:
             return Accepted((), 0)
 

@@ -45,6 +45,20 @@ async def test_a_redelivered_event_changes_nothing(desk: Desk, tenants: Pair) ->
     assert await count_bells(desk, live) == 1
 
 
+async def test_before_each_step_it_is_asked_whether_somebody_goes_first(
+    desk: Desk, tenants: Pair
+) -> None:
+    asked: list[str] = []
+
+    async def give_way() -> None:
+        asked.append("may I?")
+
+    live = await desk.connect(tenants[0])
+    await desk.intake.accept(live, [event("e1", "ann", "hello")], give_way=give_way)
+    # The stranger, their conversation, the event, the bell, the commit.
+    assert len(asked) == 5
+
+
 async def test_what_names_nobody_is_kept_only_where_its_sender_talks_with_us(
     desk: Desk, tenants: Pair
 ) -> None:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
 import pytest
 from sqlalchemy import text
 
-from coachline.foundation.clock import SystemClock
+from coachline.foundation.clock import Clock, SystemClock
 from coachline.foundation.http import RequestLimiter
 from coachline.foundation.ids import TenantId
 from coachline.foundation.metrics import Metrics
-from coachline.messaging import IntakeGate, LiveConnection
+from coachline.messaging import IntakeGate, LiveConnection, intake_gate
 from coachline.messaging.routes import WebhookRoutes
 from fixtures.desk import Desk
 from fixtures.rest import serve_router
+from fixtures.time import FakeClock
 from fixtures.waiting import until
 
 Pair = tuple[TenantId, TenantId]
@@ -59,9 +61,8 @@ class Platform:
             return answer.status, answer.headers.get("retry-after")
 
 
-@pytest.fixture
-async def platform(desk: Desk) -> AsyncIterator[Platform]:
-    clock = SystemClock()
+@asynccontextmanager
+async def open_platform(desk: Desk, clock: Clock) -> AsyncIterator[Platform]:
     gate = IntakeGate(clock, connections=CONNECTIONS)
     routes = WebhookRoutes(
         desk.connections,
@@ -76,6 +77,12 @@ async def platform(desk: Desk) -> AsyncIterator[Platform]:
         unbounded = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=unbounded) as http:
             yield Platform(http, url, gate)
+
+
+@pytest.fixture
+async def platform(desk: Desk) -> AsyncIterator[Platform]:
+    async with open_platform(desk, SystemClock()) as opened:
+        yield opened
 
 
 async def stored(desk: Desk, live: LiveConnection) -> set[str]:
@@ -121,6 +128,28 @@ async def test_a_tenant_whose_deliveries_all_hang_in_the_database_delays_no_othe
     again = await asyncio.gather(*(platform.post(loud, f"flood-{n}") for n in range(FLOOD)))
     assert {status for status, _ in again} == {200}
     assert len(await stored(desk, loud)) == FLOOD + 1
+
+
+async def test_a_tenant_that_used_much_more_waits_between_its_steps_for_another(
+    monkeypatch: pytest.MonkeyPatch, desk: Desk, tenants: Pair
+) -> None:
+    # However slow the machine is, it stands still until the other one is done.
+    monkeypatch.setattr(intake_gate, "_GIVES_WAY_SECONDS", 60.0)
+    clock = FakeClock()
+    loud, quiet = [await desk.connect(tenant) for tenant in tenants]
+    async with open_platform(desk, clock) as platform:
+        async with platform.gate.slot(loud.tenant_id):
+            clock.advance(1.5)
+        assert (await platform.post(loud, "first"))[0] == 200
+        async with platform.gate.slot(quiet.tenant_id):
+            delivery = asyncio.create_task(platform.post(loud, "second"))
+            await until(lambda: platform.gate.running == 2)
+            # The other's own are stored meanwhile.
+            assert (await platform.post(quiet, "first"))[0] == 200
+            assert not delivery.done()
+            assert await stored(desk, loud) == {"first"}
+        assert (await delivery)[0] == 200
+    assert await stored(desk, loud) == {"first", "second"}
 
 
 async def test_who_proves_nothing_takes_nobodys_turn(

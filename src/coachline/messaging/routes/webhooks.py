@@ -73,8 +73,8 @@ class WebhookRoutes:
     async def _store(self, target: LiveConnection, events: list[InboundEvent]) -> Accepted:
         try:
             # Behind the proof: who proves nothing takes nobody's turn.
-            async with self._gate.slot(target.tenant_id):
-                return await self._intake.accept(target, events)
+            async with self._gate.slot(target.tenant_id) as give_way:
+                return await self._intake.accept(target, events, give_way=give_way)
         except IntakeCrowded:
             self._metrics.refused_requests.labels("crowded").inc()
             raise
