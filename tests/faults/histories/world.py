@@ -57,6 +57,15 @@ _DUE: Final = (
         " where conversation_id = :id and not_before is not null"
     ),
 )
+# What has to wait does so until it is hurried, however slow the machine is: one history, run twice,
+# comes to one end.
+_NOT_YET: Final = (
+    "update conversation set due_at = due_at + interval '1 day' where id = :id and due_at > now()",
+    (
+        "update outbox_reply set not_before = not_before + interval '1 day'"
+        " where conversation_id = :id and not_before is not null"
+    ),
+)
 _STANDING: Final = """
 select id, epoch, state, bell,
   (select count(*) from turn where conversation_id = conversation.id and state = 'running') turns,
@@ -269,16 +278,18 @@ class World:
         """Give a conversation back."""
         assert hand.lease
         assert hand.talk
-        is_mine = hand.is_mine
+        is_mine, talk = hand.is_mine, hand.talk
         await self.desk.queue.release(hand.lease, failed=failed)
         if is_mine:
-            hand.talk.is_held = False
+            talk.is_held = False
         hand.drop()
+        await self._stop_time(talk)
 
     async def settle(self, hand: Hand, fault: FaultName) -> None:
         """Send what is due; the first call may go wrong."""
         assert hand.lease
-        platform, was_mine = self.desk.platform, hand.is_mine
+        assert hand.talk
+        platform, was_mine, talk = self.desk.platform, hand.is_mine, hand.talk
         calls = len(platform.calls)
         platform.faults = self._faults(hand, fault)
         try:
@@ -289,6 +300,7 @@ class World:
         except Crash:
             hand.drop()
         platform.faults = []
+        await self._stop_time(talk)
         assert was_mine or len(platform.calls) == calls, "somebody without the lease called"
 
     def _faults(self, hand: Hand, name: FaultName) -> list[Fault]:
@@ -377,6 +389,10 @@ class World:
     async def hurry(self, talk: Talk) -> None:
         """Time passes until everything is due."""
         for statement in _DUE:
+            await self._change(talk, statement)
+
+    async def _stop_time(self, talk: Talk) -> None:
+        for statement in _NOT_YET:
             await self._change(talk, statement)
 
     async def lose_bell(self, talk: Talk) -> None:
