@@ -27,6 +27,7 @@ from coachline.foundation.ids import ConversationId, TakeoverId, TenantId, new_i
 from coachline.messaging import DraftReply, Lease, LiveConnection, Takeovers, Turn, TurnOvertaken
 from coachline.messaging.tables import ReplyState
 from coachline.tenancy import AuditLog
+from faults.histories.statements import DUE, NOT_YET, STANDING
 from fixtures.desk import TRACE, Desk
 from fixtures.scripted_channel import CutAfterAccept, Fault, event
 
@@ -50,33 +51,6 @@ Step = Literal["take", "say", "hand back"]
 CHANNELS: Final = (("fillable", 0), ("forgetful", 0), ("scripted", 1))
 _KNOWN: Final = frozenset(get_args(ReplyState))
 _UNSETTLED: Final = ("pending", "sending")
-_DUE: Final = (
-    "update conversation set due_at = now() where id = :id and due_at is not null",
-    (
-        "update outbox_reply set not_before = now()"
-        " where conversation_id = :id and not_before is not null"
-    ),
-)
-# What has to wait does so until it is hurried, however slow the machine is: one history, run twice,
-# comes to one end.
-_NOT_YET: Final = (
-    "update conversation set due_at = due_at + interval '1 day' where id = :id and due_at > now()",
-    (
-        "update outbox_reply set not_before = not_before + interval '1 day'"
-        " where conversation_id = :id and not_before is not null"
-    ),
-)
-_STANDING: Final = """
-select id, epoch, state, bell,
-  (select count(*) from turn where conversation_id = conversation.id and state = 'running') turns,
-  (select jsonb_agg(id) from outbox_reply where conversation_id = conversation.id
-     and state = 'sending') under_way,
-  (select jsonb_agg(jsonb_build_array(external_id, state) order by seq)
-     from inbox_event where conversation_id = conversation.id) events,
-  (select jsonb_agg(jsonb_build_array(id, text, state, author) order by seq)
-     from outbox_reply where conversation_id = conversation.id) replies
-from conversation where id = any(:ids)
-"""
 
 
 class Crash(BaseException):
@@ -375,7 +349,7 @@ class World:
 
     async def _standing(self, talk: Talk) -> Mapping[Any, Any]:
         async with self.desk.database.tenant(talk.live.tenant_id) as session:
-            found = await session.execute(text(_STANDING), {"ids": [talk.id]})
+            found = await session.execute(text(STANDING), {"ids": [talk.id]})
             return found.mappings().one()
 
     async def end_lease(self, talk: Talk) -> None:
@@ -388,11 +362,11 @@ class World:
 
     async def hurry(self, talk: Talk) -> None:
         """Time passes until everything is due."""
-        for statement in _DUE:
+        for statement in DUE:
             await self._change(talk, statement)
 
     async def _stop_time(self, talk: Talk) -> None:
-        for statement in _NOT_YET:
+        for statement in NOT_YET:
             await self._change(talk, statement)
 
     async def lose_bell(self, talk: Talk) -> None:
@@ -429,7 +403,7 @@ class World:
         for tenant_id in self.tenants:
             talks = {talk.id: talk for talk in self.talks if talk.live.tenant_id == tenant_id}
             async with self.desk.database.tenant(tenant_id) as session:
-                found = await session.execute(text(_STANDING), {"ids": list(talks)})
+                found = await session.execute(text(STANDING), {"ids": list(talks)})
                 for row in found.mappings():
                     self._check(talks[row["id"]], row)
 
