@@ -16,7 +16,7 @@ _FIRST_ESTIMATE_SECONDS = 2.0
 _WEIGHT_OF_LATEST = 0.2
 _HALVED_AFTER_SECONDS = 5.0
 _MUCH_MORE = 2.0
-# Of slots held lately: who used less is not held back, however little others used.
+# Who held slots for less than this lately is not held back, however little others did.
 _LITTLE_SECONDS = 1.0
 # A short use is below this after a good minute of being halved.
 _FORGOTTEN_SECONDS = 1e-6
@@ -191,18 +191,16 @@ class _Slot:
     """What a request holds; asked to, it lets others pass."""
 
     def __init__(
-        self, stand_still: Callable[[float], Awaitable[float]], gives_way_seconds: float
+        self, stand_still: Callable[[float], Awaitable[float]], most_seconds: float
     ) -> None:
         self._stand_still = stand_still
-        self._left_seconds = gives_way_seconds
+        self._most_seconds = most_seconds
         self.gave_way_seconds = 0.0
 
     async def give_way(self) -> None:
-        if self._left_seconds <= 0:
-            return
-        seconds = await self._stand_still(self._left_seconds)
-        self._left_seconds -= seconds
-        self.gave_way_seconds += seconds
+        left_seconds = self._most_seconds - self.gave_way_seconds
+        if left_seconds > 0:
+            self.gave_way_seconds += await self._stand_still(left_seconds)
 
 
 class _Used:

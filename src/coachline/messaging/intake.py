@@ -80,7 +80,7 @@ class Intake:
         """Store events under (tenant, connection, external id) and ring for them.
 
         When this returns, the transaction is committed: only then may the platform be told 200.
-        Before each step others are let pass.
+        ``give_way`` is awaited before each step, also inside the transaction.
         A connection whose access the platform took away is disabled.
 
         Raises:
